@@ -1,0 +1,1 @@
+"""Threadline: traces in, conversations out."""

@@ -1,0 +1,77 @@
+"""One HTTP server inside an event loop that we own: it starts, tells its port, and drains when told to stop."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Any, Final
+
+import uvicorn
+
+_BACKLOG_MAX: Final = 2048
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers (the process has its own) and with an event for being up."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self.up.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Listener:
+    """Serves one ASGI application on `host:port`; port 0 takes a free one."""
+
+    def __init__(self, app: Any, *, host: str, port: int, drain_seconds: float, keep_alive_seconds: int = 75) -> None:
+        self._host = host
+        self._port = port
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                date_header=False,
+                timeout_keep_alive=keep_alive_seconds,
+                timeout_graceful_shutdown=max(1, int(drain_seconds)),
+            )
+        )
+        self._serving: asyncio.Task[None] | None = None
+        self._socket: socket.socket | None = None
+
+    @property
+    def port(self) -> int:
+        """The port it listens on; meaningful once started."""
+        if self._socket is None:
+            return self._port
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    async def start(self) -> None:
+        """Listen; raises OSError where the address is taken."""
+        listening = socket.create_server((self._host, self._port), backlog=_BACKLOG_MAX)
+        listening.setblocking(False)
+        self._socket = listening
+        self._serving = asyncio.create_task(self._server.serve(sockets=[listening]))
+        up = asyncio.create_task(self._server.up.wait())
+        await asyncio.wait({self._serving, up}, return_when=asyncio.FIRST_COMPLETED)
+        up.cancel()
+        if self._serving.done():
+            await self._serving
+
+    async def stop(self) -> None:
+        """Close the listening socket first, then finish what is in flight, within the drain time."""
+        if self._serving is not None:
+            self._server.should_exit = True
+            await self._serving
+            self._serving = None

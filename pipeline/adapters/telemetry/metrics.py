@@ -1,0 +1,96 @@
+"""Every metric once: name, kind, unit, help and labels. Labels are bounded; tenants and ids are never labels."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_LATENCY: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_SIZES: Final = tuple(4.0**power for power in range(4, 14))
+_DELAY: Final = (0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 1800)
+
+BUILD: Final = Gauge("threadline_build", "Always 1; the version and stage are in the labels.", ["version", "stage"])
+
+# gateway
+GATEWAY_REQUESTS: Final = Counter(
+    "threadline_gateway_requests_total", "Requests answered, by route pattern and status.", ["route", "status"]
+)
+GATEWAY_REQUEST_SECONDS: Final = Histogram(
+    "threadline_gateway_request_seconds", "From the first byte to the answer.", ["route"], buckets=_LATENCY
+)
+GATEWAY_REQUEST_BYTES: Final = Histogram(
+    "threadline_gateway_request_bytes", "Size of request bodies, decompressed.", buckets=_SIZES
+)
+GATEWAY_EVENTS_ACCEPTED: Final = Counter(
+    "threadline_gateway_events_accepted_total", "Events acknowledged by Kafka, by topic.", ["topic"]
+)
+GATEWAY_EVENTS_REFUSED: Final = Counter(
+    "threadline_gateway_events_refused_total", "Items set aside in dead-letters, by reason.", ["reason"]
+)
+GATEWAY_IN_FLIGHT_BYTES: Final = Gauge("threadline_gateway_in_flight_bytes", "Bytes sent to Kafka, not yet acked.")
+GATEWAY_OVERLOADS: Final = Counter(
+    "threadline_gateway_overloads_total", "Requests answered 429, by the bound that was reached.", ["bound"]
+)
+GATEWAY_COMMAND_SECONDS: Final = Histogram(
+    "threadline_gateway_command_seconds", "From a command to the stream's answer.", ["kind"], buckets=_LATENCY
+)
+
+# stream
+STREAM_RECORDS: Final = Counter("threadline_stream_records_total", "Records of the log applied, by kind.", ["kind"])
+STREAM_REPLAYED: Final = Counter(
+    "threadline_stream_records_replayed_total", "Records read again after a restart, and skipped."
+)
+STREAM_UNDECODABLE: Final = Counter(
+    "threadline_stream_records_undecodable_total", "Records that are not what their schema says, by kind.", ["kind"]
+)
+STREAM_OPENED: Final = Counter("threadline_stream_threads_opened_total", "Sessions opened.")
+STREAM_CLOSED: Final = Counter("threadline_stream_threads_closed_total", "Sessions closed, by reason.", ["reason"])
+STREAM_REFUSED: Final = Counter("threadline_stream_commands_refused_total", "Commands refused, by kind.", ["kind"])
+STREAM_OPEN_THREADS: Final = Gauge("threadline_stream_open_threads", "Threads open now, of this worker's partitions.")
+STREAM_CLOSE_DELAY_SECONDS: Final = Histogram(
+    "threadline_stream_close_delay_seconds", "From the deadline to the published close.", buckets=_DELAY
+)
+STREAM_LOG_TIME_SECONDS: Final = Gauge(
+    "threadline_stream_log_time_seconds", "Log time of a partition, as seconds since 1970 UTC.", ["partition"]
+)
+STREAM_TICKS: Final = Counter("threadline_stream_ticks_written_total", "Ticks appended to the log.")
+STREAM_FLUSH_SECONDS: Final = Histogram(
+    "threadline_stream_flush_seconds", "Making outputs and state durable.", buckets=_LATENCY
+)
+STREAM_REBALANCES: Final = Counter("threadline_stream_rebalances_total", "Assignments received.")
+STREAM_RECOVERY_SECONDS: Final = Gauge("threadline_stream_recovery_seconds", "Length of the last state recovery.")
+
+# sinks
+SINKS_RECORDS: Final = Counter("threadline_sinks_records_total", "Records consumed, by topic.", ["topic"])
+SINKS_ROWS_WRITTEN: Final = Counter("threadline_sinks_rows_written_total", "Rows stored, by table.", ["table"])
+SINKS_CONTROLS: Final = Counter("threadline_sinks_controls_total", "Controls of the log, kept as such.")
+SINKS_FLUSHES: Final = Counter("threadline_sinks_flushes_total", "Inserts, by table and outcome.", ["table", "outcome"])
+SINKS_FLUSH_SECONDS: Final = Histogram(
+    "threadline_sinks_flush_seconds", "Length of an insert, by table.", ["table"], buckets=_LATENCY
+)
+SINKS_FOLD_SECONDS: Final = Histogram(
+    "threadline_sinks_fold_seconds", "Length of folding what an insert touched, by table.", ["table"], buckets=_LATENCY
+)
+SINKS_BATCH_ROWS: Final = Histogram(
+    "threadline_sinks_batch_rows", "Rows in one insert, by table.", ["table"], buckets=_SIZES
+)
+SINKS_DEAD_LETTERS: Final = Counter(
+    "threadline_sinks_dead_letters_total", "Records set aside in dead-letters, by reason.", ["reason"]
+)
+SINKS_STORAGE_ERRORS: Final = Counter(
+    "threadline_sinks_storage_errors_total", "Errors of ClickHouse, by code and by what was done.", ["code", "reaction"]
+)
+SINKS_LATENCY_SECONDS: Final = Histogram(
+    "threadline_sinks_latency_seconds", "From the broker's append to the stored row.", ["topic"], buckets=_DELAY
+)
+SINKS_LAG_RECORDS: Final = Gauge(
+    "threadline_sinks_lag_records", "Records between the committed offset and the end.", ["topic", "partition"]
+)
+SINKS_OFFSET_GAPS: Final = Counter(
+    "threadline_sinks_offset_gap_records_total", "Records that retention took before they were read.", ["topic"]
+)
+
+# query
+QUERY_REQUESTS: Final = Counter(
+    "threadline_query_requests_total", "Reads answered, by route pattern and status.", ["route", "status"]
+)
+QUERY_SECONDS: Final = Histogram("threadline_query_seconds", "Length of a read, by route.", ["route"], buckets=_LATENCY)

@@ -1,0 +1,1 @@
+"""The processes: one file a command, and the only place where stages meet."""

@@ -1,0 +1,25 @@
+"""`threadline sink`: the sinks stage, which stores events in ClickHouse."""
+
+import asyncio
+
+from pipeline.adapters.clock import SystemClock
+from pipeline.adapters.telemetry import logs
+from pipeline.adapters.telemetry.health import Health
+from pipeline.commands import stage_process
+from pipeline.settings import Settings
+from pipeline.sinks import loop
+
+_log = logs.logger(__name__)
+
+
+def run(settings: Settings) -> int:
+    """Run until told to stop; return the exit code."""
+
+    async def body(health: Health, stop: asyncio.Event) -> None:
+        def ready() -> None:
+            health.set_ready(ready=True)
+            _log.info("ready")
+
+        await loop.run(settings, SystemClock(), ready=ready, stop=stop)
+
+    return stage_process.run("sinks", settings, body)

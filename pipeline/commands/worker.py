@@ -1,0 +1,26 @@
+"""`threadline worker`: the stream stage, which keeps the lives of threads."""
+
+import asyncio
+
+from pipeline.adapters.clock import SystemClock
+from pipeline.adapters.telemetry import logs
+from pipeline.adapters.telemetry.health import Health
+from pipeline.commands import stage_process
+from pipeline.settings import Settings
+from pipeline.stream import worker
+
+_log = logs.logger(__name__)
+
+
+def run(settings: Settings) -> int:
+    """Run until told to stop; return the exit code."""
+
+    async def body(health: Health, stop: asyncio.Event) -> None:
+        def ready() -> None:
+            health.set_ready(ready=True)
+            _log.info("ready")
+
+        await worker.run(settings, SystemClock(), ready=ready, stop=stop)
+
+    # Faust and its event loop services are tested on asyncio's own loop.
+    return stage_process.run("stream", settings, body, use_uvloop=False)

@@ -1,0 +1,1 @@
+"""Stand-ins for one machine: broker, ClickHouse and conversations to play with."""

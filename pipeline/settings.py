@@ -1,0 +1,194 @@
+"""Every value an operator may set, grouped by stage; read from the environment and checked once at start.
+
+`THREADLINE_<STAGE>_<NAME>` sets `settings.<stage>.<name>`. The one exception is the thread timeout, which keeps the
+name that Opik's users know.
+"""
+
+import re
+from typing import Final, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pipeline.errors import InvalidSettings
+
+TIMEOUT_VARIABLE: Final = "OPIK_TRACE_THREAD_TIMEOUT_TO_MARK_AS_INACTIVE"
+TIMEOUT_MS_MAX: Final = 7 * 24 * 3600 * 1000
+_UNITS_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DURATION: Final = re.compile(r"(\d+)\s*(ms|s|m|h|d)")
+
+
+def duration_ms(text: str) -> int:
+    """Return a duration such as `15m`, `900s`, `1h` or `1500ms` in milliseconds.
+
+    Raises ValueError for any other form, for zero and for more than 7 days (Opik's limit).
+    """
+    found = _DURATION.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is not a duration; write for example 15m, 900s, 1h or 1500ms")
+    milliseconds = int(found[1]) * _UNITS_MS[found[2]]
+    if not 0 < milliseconds <= TIMEOUT_MS_MAX:
+        raise ValueError(f"{text!r} must be more than nothing and at most 7d")
+    return milliseconds
+
+
+def _from(prefix: str) -> SettingsConfigDict:
+    return SettingsConfigDict(env_prefix=prefix, frozen=True, extra="ignore")
+
+
+class KafkaSettings(BaseSettings):
+    """How to reach Kafka, and how topics are made."""
+
+    model_config = _from("THREADLINE_KAFKA_")
+
+    bootstrap: str = "127.0.0.1:9092"
+    partitions: int = Field(64, ge=1, le=4096, description="Partitions of every topic that does not declare its own.")
+    replication_factor: int = Field(1, ge=1, le=9)
+    retention_hours: int = Field(168, ge=1, description="How long events stay in Kafka.")
+    request_timeout_ms: int = Field(30_000, ge=1000)
+    session_timeout_ms: int = Field(10_000, ge=1000, description="A silent member loses its partitions after this.")
+    heartbeat_interval_ms: int = Field(3_000, ge=100)
+    last_record_alone: bool = Field(
+        default=False,
+        description="Send the last record of a batch as a batch of its own; only the embedded broker needs this, "
+        "since it reports the base offset of the last batch as the end of the log.",
+    )
+
+
+class ClickHouseSettings(BaseSettings):
+    """How to reach ClickHouse over HTTP."""
+
+    model_config = _from("THREADLINE_CLICKHOUSE_")
+
+    host: str = "127.0.0.1"
+    port: int = Field(8123, ge=1, le=65535)
+    database: str = "default"
+    user: str = "default"
+    password: SecretStr = SecretStr("")
+    connect_timeout_seconds: float = Field(5.0, gt=0)
+    request_timeout_seconds: float = Field(60.0, gt=0)
+
+
+class GatewaySettings(BaseSettings):
+    """The HTTP side that takes events in."""
+
+    model_config = _from("THREADLINE_GATEWAY_")
+
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    body_bytes_max: int = Field(64 * 1024 * 1024, ge=1024, description="Largest request body, decompressed.")
+    event_bytes_max: int = Field(48 * 1024 * 1024, ge=1024, description="Largest encoded event.")
+    batch_items_max: int = Field(1000, ge=1, description="Most items in one request (Opik: 1000).")
+    in_flight_bytes_max: int = Field(256 * 1024 * 1024, ge=1024, description="Bytes sent to Kafka, not yet acked.")
+    publish_timeout_seconds: float = Field(15.0, gt=0, description="Longest wait for Kafka's ack before a 429.")
+    command_timeout_seconds: float = Field(5.0, gt=0, description="Longest wait for the stream's decision.")
+    retry_after_seconds: int = Field(2, ge=1, description="When an overloaded gateway asks clients to come back.")
+    shutdown_seconds: float = Field(25.0, gt=0, description="How long requests in flight may take to finish.")
+
+
+class StreamSettings(BaseSettings):
+    """The Faust worker that keeps the lives of threads."""
+
+    model_config = _from("THREADLINE_STREAM_")
+
+    thread_timeout: str = Field("15m", validation_alias=TIMEOUT_VARIABLE)
+    tick_interval_ms: int = Field(500, ge=50, description="How often an owner of open threads writes the time.")
+    flush_interval_ms: int = Field(200, ge=10, description="How often outputs and state are made durable.")
+    commit_interval_ms: int = Field(1000, ge=100)
+    batch_records_max: int = Field(2000, ge=1)
+    fetch_bytes_max: int = Field(64 * 1024 * 1024, ge=1024, description="Most bytes in one fetch from a broker.")
+    stall_seconds_max: float = Field(60.0, gt=0, description="Without progress for this long the worker exits.")
+    instance_id: str | None = Field(None, description="Static member id; a restart keeps its partitions.")
+
+    @field_validator("thread_timeout")
+    @classmethod
+    def _is_duration(cls, value: str) -> str:
+        duration_ms(value)
+        return value
+
+    @property
+    def thread_timeout_ms(self) -> int:
+        """The silence after which a thread is closed, in milliseconds."""
+        return duration_ms(self.thread_timeout)
+
+
+class SinksSettings(BaseSettings):
+    """The process that writes events into ClickHouse."""
+
+    model_config = _from("THREADLINE_SINKS_")
+
+    batch_rows_max: int = Field(50_000, ge=1)
+    batch_bytes_max: int = Field(32 * 1024 * 1024, ge=1024)
+    batch_age_ms_max: int = Field(1000, ge=10, description="Under load a batch is written at least this often.")
+    idle_flush_ms: int = Field(200, ge=10, description="With nothing more to read a batch is written after this.")
+    fetch_bytes_max: int = Field(64 * 1024 * 1024, ge=1024)
+    retry_seconds_max: float = Field(15.0, gt=0, description="Longest pause between tries while storage is away.")
+    dead_letter_share_max: float = Field(0.5, gt=0, le=1, description="Larger shares of a batch stop the sink.")
+    dead_letter_rows_min: int = Field(100, ge=1, description="Below this many dead letters the share is not judged.")
+    stall_seconds_max: float = Field(120.0, gt=0)
+    instance_id: str | None = None
+
+
+class QuerySettings(BaseSettings):
+    """The HTTP side that reads."""
+
+    model_config = _from("THREADLINE_QUERY_")
+
+    seconds_max: float = Field(30.0, gt=0, description="Longest time a query may take in ClickHouse.")
+    memory_bytes_max: int = Field(2 * 1024 * 1024 * 1024, ge=1024 * 1024)
+    concurrency_max: int = Field(16, ge=1)
+    page_rows_max: int = Field(2000, ge=1)
+
+
+class OperationSettings(BaseSettings):
+    """What every process has: its operator's port and its log."""
+
+    model_config = _from("THREADLINE_OPERATION_")
+
+    host: str = "127.0.0.1"
+    port: int = Field(9100, ge=0, le=65535, description="/metrics, /healthz and /readyz; 0 takes a free port.")
+    log_level: str = "INFO"
+    log_format: str = Field("json", pattern="^(json|console)$")
+    drain_seconds: float = Field(25.0, gt=0, description="From SIGTERM to the end of work in hand.")
+
+
+class Settings(BaseSettings):
+    """The whole tree; a stage receives only its branch."""
+
+    model_config = _from("THREADLINE_")
+
+    kafka: KafkaSettings
+    clickhouse: ClickHouseSettings
+    gateway: GatewaySettings
+    stream: StreamSettings
+    sinks: SinksSettings
+    query: QuerySettings
+    operation: OperationSettings
+
+    @model_validator(mode="after")
+    def _relations(self) -> Self:
+        if self.kafka.heartbeat_interval_ms * 3 > self.kafka.session_timeout_ms:
+            raise ValueError("kafka.session_timeout_ms must be at least 3 x kafka.heartbeat_interval_ms")
+        if self.gateway.event_bytes_max > self.gateway.body_bytes_max:
+            raise ValueError("gateway.event_bytes_max must not exceed gateway.body_bytes_max")
+        return self
+
+
+def load() -> Settings:
+    """Read the environment.
+
+    Raises InvalidSettings, with every fault in it, where a value or a relation cannot be.
+    """
+    try:
+        return Settings(
+            kafka=KafkaSettings(),
+            clickhouse=ClickHouseSettings(),
+            gateway=GatewaySettings(),
+            stream=StreamSettings(),
+            sinks=SinksSettings(),
+            query=QuerySettings(),
+            operation=OperationSettings(),
+        )
+    except ValidationError as error:
+        faults = (f"{error.title} {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise InvalidSettings("; ".join(faults)) from error

@@ -1,0 +1,135 @@
+"""Apache Kafka itself, for tests: one KRaft node, broker and controller, on this machine.
+
+Whatever is claimed of faults, rebalances, transactions and recovery is claimed of this one, not of the embedded broker.
+"""
+
+import asyncio
+import base64
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from pipeline.errors import BrokerUnavailable
+from pipeline.local.kafka_probe import wait_for_broker
+from pipeline.local.process import ChildProcess, free_ports
+from tests.apache_kafka.fetch import fetch
+
+START_SECONDS_MAX = 60.0
+STOP_SECONDS_MAX = 30.0
+FORMAT_SECONDS_MAX = 30.0
+
+# A short life on two cores: no second compiler tier, no OS threads for collecting, and no more memory than stated.
+JVM_FLAGS = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+
+# Production values that cost seconds or hundreds of files on one node.
+TEST_SETTINGS: Final[Mapping[str, str]] = {
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "1000",
+    "offsets.topic.num.partitions": "4",
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.num.partitions": "4",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "auto.create.topics.enable": "false",
+    "message.max.bytes": str(56 * 1024 * 1024),
+    "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
+    "broker.session.timeout.ms": "3000",
+    "broker.heartbeat.interval.ms": "500",
+    "num.network.threads": "2",
+    "num.io.threads": "4",
+}
+
+
+class ApacheKafka:
+    """One node on free ports that keeps its records in `folder`; stopped or killed, it can be started again."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        jvm_flags: Sequence[str] | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> None:
+        """Take a folder to fill, broker `settings` over TEST_SETTINGS, and who is told each line of its log.
+
+        `jvm_flags` stand in the place of the archive of loaded classes that prepare.py makes.
+        """
+        self.port, self._controller_port = free_ports(2)
+        self.bootstrap: Final = f"127.0.0.1:{self.port}"
+        self._folder: Final = folder
+        self._properties: Final = folder / "server.properties"
+        self._settings: Final = {**TEST_SETTINGS, **(settings or {})}
+        self._jvm_flags: Final = jvm_flags
+        self._on_line: Final = on_line
+        self._process: ChildProcess | None = None
+
+    @property
+    def process(self) -> ChildProcess:
+        """The process of the latest start; raises RuntimeError before the first."""
+        if self._process is None:
+            raise RuntimeError("Apache Kafka was not started")
+        return self._process
+
+    async def start(self) -> None:
+        """Start the node and return when it answers; raises BrokerUnavailable or KafkaNotFetched."""
+        libs = await asyncio.to_thread(fetch)
+        if not self._properties.exists():
+            await self._format(libs)
+        self._process = await ChildProcess.start(
+            [*self._java(libs), "kafka.Kafka", str(self._properties)], cwd=self._folder, on_line=self._on_line
+        )
+        try:
+            await wait_for_broker(self._process, self.port, timeout_seconds=START_SECONDS_MAX)
+        except BaseException:
+            await self._process.kill()
+            raise
+
+    async def stop(self) -> None:
+        """Stop the node in order (SIGTERM)."""
+        await self.process.terminate(grace_seconds=STOP_SECONDS_MAX)
+
+    async def kill(self) -> None:
+        """Kill the node (SIGKILL), as a crash would."""
+        await self.process.kill()
+
+    async def _format(self, libs: Path) -> None:
+        """Write the settings and make the folder a cluster of one, which is what a first start needs."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        properties = self._folder / "formatting.properties"
+        properties.write_text("".join(f"{name}={value}\n" for name, value in self._all_settings().items()))
+        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        tool = ["kafka.tools.StorageTool", "format", "--standalone", "-t", cluster_id, "-c", str(properties)]
+        async with await ChildProcess.start([*self._java(libs), *tool], cwd=self._folder) as formatting:
+            async with asyncio.timeout(FORMAT_SECONDS_MAX):
+                returncode = await formatting.wait()
+            if returncode != 0:
+                raise BrokerUnavailable(f"formatting the log folder ended with {returncode}:\n{formatting.tail}")
+        properties.rename(self._properties)
+
+    def _all_settings(self) -> dict[str, str]:
+        listeners = f"PLAINTEXT://{self.bootstrap},CONTROLLER://127.0.0.1:{self._controller_port}"
+        return {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.bootstrap.servers": f"127.0.0.1:{self._controller_port}",
+            "listeners": listeners,
+            "advertised.listeners": listeners,
+            "controller.listener.names": "CONTROLLER",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "log.dirs": str(self._folder / "log"),
+            **self._settings,
+        }
+
+    def _java(self, libs: Path) -> list[str]:
+        archive = class_archive(libs)
+        shared = [f"-XX:SharedArchiveFile={archive}"] if archive.exists() else []
+        flags = shared if self._jvm_flags is None else self._jvm_flags
+        return ["java", *JVM_FLAGS, *flags, "-Dlog4j2.level=WARN", "-cp", f"{libs}/*"]
+
+
+def class_archive(libs: Path) -> Path:
+    """Return where the archive of loaded classes for these jars stands, or would stand."""
+    return libs.with_name("classes.jsa")
