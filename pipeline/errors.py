@@ -77,7 +77,11 @@ class BrokerUnavailable(TransientError):
 
 
 class StorageUnavailable(TransientError):
-    """ClickHouse did not answer, or asked to come back later."""
+    """ClickHouse did not answer, or asked to come back later; `code` is its error code, 0 if it gave none."""
+
+    def __init__(self, reason: str, *, code: int = 0) -> None:
+        super().__init__(reason)
+        self.code: Final = code
 
 
 class Overloaded(TransientError):

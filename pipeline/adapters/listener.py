@@ -60,7 +60,7 @@ class Listener:
     async def start(self) -> None:
         """Listen; raises OSError where the address is taken."""
         listening = socket.create_server((self._host, self._port), backlog=_BACKLOG_MAX)
-        listening.setblocking(False)
+        listening.setblocking(False)  # noqa: FBT003 - the name of the argument is the method
         self._socket = listening
         self._serving = asyncio.create_task(self._server.serve(sockets=[listening]))
         up = asyncio.create_task(self._server.up.wait())

@@ -26,10 +26,10 @@ def run(stage: str, settings: Settings, body: Body, *, use_uvloop: bool = True) 
     logs.configure(settings.operation, stage=stage)
     metrics.BUILD.labels(version("threadline"), stage).set(1)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop if use_uvloop else None) as runner:
-        return runner.run(_supervised(stage, settings, body))
+        return runner.run(_supervised(settings, body))
 
 
-async def _supervised(stage: str, settings: Settings, body: Body) -> int:
+async def _supervised(settings: Settings, body: Body) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
-from itertools import groupby
+from itertools import groupby, pairwise
 from operator import attrgetter
 from typing import Final
 
@@ -83,6 +83,9 @@ class _Dialogue(msgspec.Struct, frozen=True):
     ratings: dict[str, float] = {}
 
 
+_DIALOGUE_DECODER: Final = msgspec.json.Decoder(_Dialogue)
+
+
 @dataclass(frozen=True, slots=True)
 class _Group:
     text: str
@@ -92,17 +95,12 @@ class _Group:
 def read_chitchat() -> Iterator[Conversation]:
     """Yield the human dialogues in the order of the file, decoding each only when it is asked for.
 
-    Raises Undecodable where a dialogue is not of the form that this version knows, or its times go back.
+    Raises Undecodable as `parse_dialogue` does.
     """
     content = (files("chitchat_dataset") / "dataset.json").read_bytes()
     dialogues = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-    decoder = msgspec.json.Decoder(_Dialogue)
     for thread_id, raw in dialogues.items():
-        try:
-            dialogue = decoder.decode(raw)
-        except msgspec.ValidationError as failure:
-            raise Undecodable(f"dialogue {thread_id}: {failure}") from failure
-        conversation = _conversation(thread_id, dialogue)
+        conversation = parse_dialogue(thread_id, raw)
         if conversation.turns:
             yield conversation
 
@@ -122,9 +120,17 @@ def read_chatterbot(topics: Iterable[str] = CHATTERBOT_TOPICS) -> Iterator[Conve
             yield Conversation(f"{CHATTERBOT}-{topic}-{number:03}", CHATTERBOT, topic, None, turns)
 
 
-def _conversation(thread_id: str, dialogue: _Dialogue) -> Conversation:
+def parse_dialogue(thread_id: str, content: bytes | msgspec.Raw) -> Conversation:
+    """Return one entry of the dialogues' file as a conversation; without turns where nobody wrote anything.
+
+    Raises Undecodable where it is not of the form that this version knows, or its times go back.
+    """
+    try:
+        dialogue = _DIALOGUE_DECODER.decode(content)
+    except msgspec.DecodeError as failure:
+        raise Undecodable(f"dialogue {thread_id}: {failure}") from failure
     messages = [message for group in dialogue.messages for message in group if message.text.strip()]
-    if any(later.timestamp < earlier.timestamp for earlier, later in zip(messages, messages[1:], strict=False)):
+    if any(later.timestamp < earlier.timestamp for earlier, later in pairwise(messages)):
         raise Undecodable(f"dialogue {thread_id}: its times go back")
     began_at = messages[0].timestamp if messages else None
     ratings = tuple(Rating(name, value) for name, value in sorted(dialogue.ratings.items()))

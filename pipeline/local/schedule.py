@@ -13,6 +13,7 @@ or, where the trace is created without a thread, the PATCH that names it.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import pairwise
 from operator import attrgetter
 from random import Random
 from typing import Final, NamedTuple, Self
@@ -122,7 +123,7 @@ def expected_sessions(conversations: Iterable[Conversation], pace: Pace) -> Mapp
 
 def length_seconds(conversation: Conversation, pace: Pace) -> float:
     """Return how long a conversation lasts in the run, from its first message to its last."""
-    return sum(map(pace.sent_gap_seconds, _true_gaps(conversation)))
+    return sum(_sent_gaps(conversation, pace))
 
 
 def plan(
@@ -132,11 +133,10 @@ def plan(
 
     `origin_us` (microseconds since 1970 UTC) is what `at_seconds` counts from; times and ids of the traces follow it.
     Conversations begin at random within `pace.spread_seconds`, so early that they end within it where they fit.
-    Ratings become scores: of the last trace for every third rated conversation; else of the thread, when it is
-    surely closed, since an open thread refuses scores.
+    Ratings become scores: of the last trace for about every third rated conversation; else of the thread, when
+    it is surely closed, since an open thread refuses scores.
     """
     sends: list[Send] = []
-    rated_count = 0
     for conversation in conversations:
         # Seeded by its own id, a conversation is sent alike whatever else is sent.
         random = Random(f"{seed}:{conversation.thread_id}")
@@ -146,9 +146,8 @@ def plan(
         for logged, active_at in timed:
             style = _STYLES[(first_style + logged.place) % len(_STYLES)]
             sends += _sends_of_turn(logged, style, origin_us, active_at)
-        rated_count += bool(conversation.ratings)
         last, ended_at = timed[-1]
-        by_trace = rated_count % _SCORED_BY_TRACE_EVERY == 0
+        by_trace = random.randrange(_SCORED_BY_TRACE_EVERY) == 0
         scores = score_bodies(conversation, project_name, last.trace_id if by_trace else None)
         route = Route.TRACE_SCORES if by_trace else Route.THREAD_SCORES
         scored_at = ended_at if by_trace else ended_at + pace.split_min_seconds
@@ -159,7 +158,13 @@ def plan(
 def _true_gaps(conversation: Conversation) -> list[float]:
     """Return the silence before each turn's activity; for the first, the time since the conversation began."""
     times = [0.0, *(turn.active_at_seconds for turn in conversation.turns)]
-    return [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    return [later - earlier for earlier, later in pairwise(times)]
+
+
+def _sent_gaps(conversation: Conversation, pace: Pace) -> list[float]:
+    """Return the same silences as they are sent; the first lies between no two activities and is never moved."""
+    first, *others = _true_gaps(conversation)
+    return [first / pace.speed_up, *map(pace.sent_gap_seconds, others)]
 
 
 def _logged_turns(
@@ -168,9 +173,9 @@ def _logged_turns(
     """Yield each turn with the time of its activity; a question keeps its place between two activities."""
     shape = random.choice(SHAPES)
     active_at, true_active_at = begins_at, 0.0
-    for place, true_gap in enumerate(_true_gaps(conversation)):
+    gaps = zip(_true_gaps(conversation), _sent_gaps(conversation, pace), strict=True)
+    for place, (true_gap, sent_gap) in enumerate(gaps):
         turn = conversation.turns[place]
-        sent_gap = pace.sent_gap_seconds(true_gap)
         asked_share = (turn.asked_at_seconds - true_active_at) / true_gap if true_gap else 1.0
         asked_us = origin_us + int((active_at + sent_gap * asked_share) * 1e6)
         active_at, true_active_at = active_at + sent_gap, turn.active_at_seconds

@@ -10,7 +10,7 @@ _MASK: Final = 0xFFFFFFFF
 
 
 def murmur2(key: bytes) -> int:
-    """Return MurmurHash2 of `key` as Kafka's Java client computes it (`org.apache.kafka.common.utils.Utils.murmur2`)."""
+    """Return MurmurHash2 of `key`, as `org.apache.kafka.common.utils.Utils.murmur2` computes it."""
     length = len(key)
     whole = length & ~3
     state = _SEED ^ length

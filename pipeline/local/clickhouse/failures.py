@@ -8,21 +8,23 @@ from pipeline.errors import ThreadlineError
 BAD_ARGUMENTS: Final = 36
 NOT_IMPLEMENTED: Final = 48
 SYNTAX_ERROR: Final = 62
+UNKNOWN_COMPRESSION_METHOD: Final = 89
 TOO_MANY_SIMULTANEOUS_QUERIES: Final = 202
 CANNOT_DECOMPRESS: Final = 271
 SESSION_NOT_FOUND: Final = 372
 SESSION_IS_LOCKED: Final = 373
 INVALID_SESSION_TIMEOUT: Final = 374
-QUERY_IS_TOO_LARGE: Final = 552
+QUERY_IS_TOO_LARGE: Final = 229
+LIMIT_EXCEEDED: Final = 290
 UNKNOWN_EXCEPTION: Final = 1002
 
 # The table of ClickHouse's src/Server/HTTP/exceptionCodeToHTTPStatus.cpp, by the codes of src/Common/ErrorCodes.cpp.
 _BAD_REQUEST: Final = frozenset(
-    {6, 8, 15, 25, 26, 27, 36, 38, 41, 44, 53, 62, 72, 117, 167, 168, 190, 321, 376, 427, 441, 675, 676, 700}
+    {6, 8, 15, 25, 26, 27, 36, 37, 38, 41, 44, 53, 62, 72, 117, 123, 167, 168, 223, 321, 376, 427, 441, 675, 676}
 )
-_NOT_FOUND: Final = frozenset({46, 47, 50, 56, 60, 63, 73, 78, 81, 106, 115, 336, 511})
-_FORBIDDEN: Final = frozenset({192, 193, 497, 516})
-_OTHERS: Final = {48: 501, 74: 500, 76: 503, 159: 408, 194: 401, 209: 503, 381: 411, 439: 503, 552: 413}
+_NOT_FOUND: Final = frozenset({46, 47, 50, 56, 60, 63, 73, 78, 81, 115, 152, 336, 511})
+_FORBIDDEN: Final = frozenset({192, 193, 497, 512, 516})
+_OTHERS: Final = {48: 501, 76: 503, 159: 408, 194: 401, 209: 503, 229: 413, 381: 411, 439: 503, 779: 415}
 
 _EXCEPTION: Final = re.compile(r"Code: (\d+)\. ")
 _NAME: Final = re.compile(r"\(([A-Z][A-Z0-9_]+)\)(?: \(version [^)]*(?:\([^)]*\))?\))?\s*$")

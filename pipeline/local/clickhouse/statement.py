@@ -29,7 +29,9 @@ _TOKEN: Final = re.compile(
 _BEFORE_DATA: Final = re.compile(rb"[ \t\f]*\r?\n?")
 
 _READS: Final = frozenset({b"SELECT", b"WITH", b"FROM", b"("})
-_ANSWERS: Final = frozenset({b"SHOW", b"DESCRIBE", b"DESC", b"EXPLAIN", b"EXISTS", b"CHECK", b"KILL", b"BACKUP", b"RESTORE"})
+_ANSWERS: Final = frozenset(
+    {b"SHOW", b"DESCRIBE", b"DESC", b"EXPLAIN", b"EXISTS", b"CHECK", b"KILL", b"BACKUP", b"RESTORE"}
+)
 _SOURCES: Final = frozenset({b"SELECT", b"WITH", b"INFILE", b"WATCH"})
 _NAMES_FOLLOW: Final = frozenset({b"INTO", b"TABLE", b"FUNCTION", b"."})
 

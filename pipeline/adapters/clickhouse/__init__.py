@@ -1,0 +1,1 @@
+"""ClickHouse over HTTP: the only place that knows its client library."""

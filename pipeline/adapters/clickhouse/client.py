@@ -1,0 +1,168 @@
+"""Insert and query, with the errors of `failures` and every setting we rely on said explicitly.
+
+ClickHouse's defaults change between versions (`async_insert` is on since 26.x), so nothing is left to them. The
+library's own retries are off where they could repeat an insert: whoever writes retries with the same token.
+"""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Final, Self
+
+import aiohttp
+import clickhouse_connect
+from clickhouse_connect.driver.exceptions import Error as DriverError
+
+from pipeline.adapters.clickhouse.failures import failure_of
+from pipeline.errors import StorageUnavailable, ThreadlineError
+from pipeline.settings import ClickHouseSettings
+
+PARTITIONS_PER_INSERT_MAX: Final = 1000
+"""More than the tables can have (the months of 30 years and one for all else), so that no mix of ids is refused."""
+
+_INSERT_SETTINGS: Final[dict[str, str | int]] = {
+    "async_insert": 0,
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    "input_format_allow_errors_num": 0,
+    "input_format_allow_errors_ratio": 0,
+    "input_format_defaults_for_omitted_fields": 1,
+    "input_format_json_ignore_unnecessary_fields": 0,  # a repeated or unknown field must be refused, not dropped
+    # A value of another type than the schema says is refused, not converted.
+    "input_format_json_read_arrays_as_strings": 0,
+    "input_format_json_read_bools_as_numbers": 0,
+    "input_format_json_read_bools_as_strings": 0,
+    "input_format_json_read_numbers_as_strings": 0,
+    "input_format_json_read_objects_as_strings": 0,
+    "input_format_null_as_default": 1,  # null says nothing: the same as an absent field
+    "input_format_parallel_parsing": 1,
+    "input_format_skip_unknown_fields": 0,
+    "insert_deduplicate": 1,
+    "max_partitions_per_insert_block": PARTITIONS_PER_INSERT_MAX,
+    "optimize_on_insert": 1,
+    "send_progress_in_http_headers": 0,
+    "throw_on_max_partitions_per_insert_block": 1,
+    "wait_end_of_query": 1,  # the summary, and an error, come before the status line
+}
+_TRANSPORT_FAILURES: Final = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
+
+
+class ClickHouse:
+    """A client of one ClickHouse over HTTP; safe to call from many tasks of one event loop.
+
+    It connects on first use, and again after a failure, so that a process may start before its database. Every method
+    raises StorageUnavailable, Unstorable or FatalError as `failures` sorts them. SQL takes values only as server-side
+    parameters, `{name:Type}`. `query_settings` go with every `rows` and `stream`.
+    """
+
+    def __init__(self, settings: ClickHouseSettings, *, query_settings: Mapping[str, str | int] = {}) -> None:
+        self.settings: Final = settings
+        self._query_settings: Final = dict(query_settings)
+        self._connecting: Final = asyncio.Lock()
+        self._client: Any = None
+
+    async def start(self) -> None:
+        """Connect."""
+        with _sorted_failures():
+            await self._connected()
+
+    async def close(self) -> None:
+        """Disconnect, once the requests in flight are answered."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        await self.close()
+
+    async def insert_lines(self, table: str, lines: Sequence[bytes], *, token: str | None) -> int:
+        """Insert `lines`, each a JSON object that is a row of `table`; return how many rows ClickHouse says it wrote.
+
+        With a `token` that the table remembers nothing is written, and 0 returned.
+        """
+        settings = _INSERT_SETTINGS if token is None else _INSERT_SETTINGS | {"insert_deduplication_token": token}
+        # A file, not bytes: the library neither copies it nor sends it a second time by itself.
+        body = io.BytesIO(b"\n".join(lines))
+        with _sorted_failures():
+            client = await self._connected()
+            summary = await client.raw_insert(table, insert_block=body, settings=settings, fmt="JSONEachRow")
+        if "written_rows" not in summary.summary:
+            raise StorageUnavailable("the answer to an insert does not say how many rows were written")
+        return int(summary.written_rows)
+
+    async def rows(self, sql: str, parameters: Mapping[str, object] = {}) -> list[dict[str, Any]]:
+        """Return the rows of a query, each as a dict by column name."""
+        _check_bound(sql, parameters)
+        with _sorted_failures():
+            client = await self._connected()
+            result = await client.query(sql, parameters=dict(parameters), settings=dict(self._query_settings))
+        return list(result.named_results())
+
+    async def stream(self, sql: str, parameters: Mapping[str, object] = {}) -> AsyncIterator[list[dict[str, Any]]]:
+        """Yield the rows of a query block by block, in memory for a few blocks whatever the size of the result."""
+        _check_bound(sql, parameters)
+        with _sorted_failures():
+            client = await self._connected()
+            blocks = await client.query_row_block_stream(
+                sql, parameters=dict(parameters), settings=dict(self._query_settings)
+            )
+            async with blocks:
+                names = blocks.source.column_names
+                async for block in blocks:
+                    yield [dict(zip(names, row, strict=True)) for row in block]
+
+    async def command(
+        self, sql: str, parameters: Mapping[str, object] = {}, *, settings: Mapping[str, str | int] = {}
+    ) -> None:
+        """Run a statement that returns no rows, and wait for its end."""
+        _check_bound(sql, parameters)
+        settings = {"async_insert": 0, "wait_end_of_query": 1, **settings}
+        with _sorted_failures():
+            client = await self._connected()
+            await client.command(sql, parameters=dict(parameters), settings=settings)
+
+    async def _connected(self) -> Any:
+        async with self._connecting:
+            if self._client is None:
+                self._client = await clickhouse_connect.get_async_client(
+                    host=self.settings.host,
+                    port=self.settings.port,
+                    database=self.settings.database,
+                    username=self.settings.user,
+                    password=self.settings.password.get_secret_value(),
+                    connect_timeout=self.settings.connect_timeout_seconds,
+                    send_receive_timeout=self.settings.request_timeout_seconds,
+                    client_name="threadline",
+                    autogenerate_session_id=False,  # a session would allow one query at a time
+                    compress=False,
+                    query_limit=0,
+                    query_retries=0,
+                    show_clickhouse_errors=True,
+                    tz_mode="aware",
+                )
+            return self._client
+
+
+def _check_bound(sql: str, parameters: Mapping[str, object]) -> None:
+    """Refuse parameters that the SQL does not bind: the library would paste them into its text."""
+    unbound = [name for name in parameters if f"{{{name}:" not in sql]
+    if unbound:
+        raise ValueError(f"parameters without a place {{name:Type}} in the SQL: {', '.join(unbound)}")
+
+
+@contextmanager
+def _sorted_failures() -> Iterator[None]:
+    try:
+        yield
+    except (DriverError, *_TRANSPORT_FAILURES) as error:
+        code = getattr(error, "code", None)
+        raise failure_of(code if isinstance(code, int) else 0, str(error) or type(error).__name__) from error

@@ -1,0 +1,53 @@
+"""How far the logs reach, and how far a group has come."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from pipeline.adapters.kafka.admin import partitions_of
+from pipeline.errors import BrokerUnavailable
+from pipeline.settings import KafkaSettings
+from pipeline.topics import Topic
+
+
+class Bounds(NamedTuple):
+    """One partition: its first offset, the offset after its last record, and the group's committed offset."""
+
+    begin: int
+    end: int
+    committed: int
+
+
+async def read_bounds(settings: KafkaSettings, topics: Iterable[Topic], group: str) -> dict[str, list[Bounds]]:
+    """Return the bounds of every partition of `topics`, in partition order, for one consumer group.
+
+    Where the group has committed nothing, `committed` is `begin`. Raises BrokerUnavailable where Kafka does not answer.
+    """
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.bootstrap, enable_auto_commit=False)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, client_id="threadline-offsets")
+    try:
+        await consumer.start()
+        await admin.start()
+        # Committed first: what is below it now is settled, whatever happens afterwards.
+        committed = await admin.list_consumer_group_offsets(group)
+        found: dict[str, list[Bounds]] = {}
+        for topic in topics:
+            places = [TopicPartition(topic.name, number) for number in range(partitions_of(topic, settings))]
+            begins, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+            found[topic.name] = [
+                Bounds(begins[place], ends[place], max(begins[place], _offset(committed, place))) for place in places
+            ]
+    except KafkaError as error:
+        raise BrokerUnavailable(f"no Kafka at {settings.bootstrap}: {error!r}") from error
+    finally:
+        await admin.close()
+        await consumer.stop()
+    return found
+
+
+def _offset(committed: dict[TopicPartition, object], place: TopicPartition) -> int:
+    offset = getattr(committed.get(place), "offset", -1)
+    return -1 if offset is None else int(offset)

@@ -1,0 +1,103 @@
+"""Parse the command line, load the settings, run one command.
+
+Commands are imported when called, so that each process loads only its own stage.
+"""
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+
+from pipeline import settings
+from pipeline.errors import ThreadlineError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(version("threadline"), prog_name="threadline")
+def threadline() -> None:
+    """Turn a stream of LLM traces into conversations."""
+
+
+@threadline.command()
+def serve() -> None:
+    """Take events in, answer queries, show the page: the HTTP side."""
+    from pipeline.commands import serve as command  # noqa: PLC0415
+
+    sys.exit(command.run(settings.load()))
+
+
+@threadline.command()
+def worker() -> None:
+    """Keep the lives of threads: the Faust stream."""
+    from pipeline.commands import worker as command  # noqa: PLC0415
+
+    sys.exit(command.run(settings.load()))
+
+
+@threadline.command()
+def sink() -> None:
+    """Store events in ClickHouse."""
+    from pipeline.commands import sink as command  # noqa: PLC0415
+
+    sys.exit(command.run(settings.load()))
+
+
+@threadline.command()
+def migrate() -> None:
+    """Bring topics and tables to the declared state."""
+    from pipeline.commands import migrate as command  # noqa: PLC0415
+
+    command.run(settings.load())
+
+
+@threadline.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+def reconcile(*, as_json: bool) -> None:
+    """Count, per topic, what was accepted and what became of it; exit 1 where something is missing."""
+    from pipeline.commands import reconcile as command  # noqa: PLC0415
+
+    sys.exit(command.run(settings.load(), as_json=as_json))
+
+
+@threadline.command()
+@click.option("--data-dir", type=click.Path(path_type=Path), default=Path(".threadline"), show_default=True)
+@click.option("--port", type=int, default=8080, show_default=True, help="Port of the page and the API.")
+@click.option("--thread-timeout", default=None, help="Silence that closes a thread, e.g. 15m or 3s.")
+@click.option("--sample", is_flag=True, help="Play real dialogues, faster than life.")
+def dev(*, data_dir: Path, port: int, thread_timeout: str | None, sample: bool) -> None:
+    """Run the whole stack on this machine, each stage as a process of its own."""
+    from pipeline.commands import dev as command  # noqa: PLC0415
+
+    sys.exit(command.run(data_dir=data_dir, port=port, thread_timeout=thread_timeout, sample=sample))
+
+
+@threadline.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+@click.option("--kill", type=click.Choice(["worker", "sink", "clickhouse"]), help="Kill this process by -9 midway.")
+@click.option("--conversations", type=int, default=300, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True)
+def demo(*, as_json: bool, kill: str | None, conversations: int, seed: int) -> None:
+    """Play real dialogues through the whole stack once, and check that nothing was lost."""
+    from pipeline.commands import demo as command  # noqa: PLC0415
+
+    sys.exit(command.run(as_json=as_json, kill=kill, conversations=conversations, seed=seed))
+
+
+@threadline.command(hidden=True)
+@click.argument("folder", type=click.Path(path_type=Path))
+def schemas(folder: Path) -> None:
+    """Write the JSON Schemas of the events into FOLDER."""
+    from pipeline.commands import schemas as command  # noqa: PLC0415
+
+    for path in command.run(folder):
+        click.echo(path)
+
+
+def main() -> None:
+    """Run the command line; a fault of ours ends with one sentence and exit code 1."""
+    try:
+        threadline(prog_name="threadline")
+    except ThreadlineError as error:
+        click.echo(f"threadline: {error}", err=True)
+        sys.exit(1)

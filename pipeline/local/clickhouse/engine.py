@@ -1,0 +1,209 @@
+"""The chDB engine of this process, and connections to it.
+
+Measured with chdb 4.4.0 (ClickHouse 26.9): queries of different connections run in parallel and without the GIL;
+settings, current database and temporary tables belong to a connection; a connection costs 0.15 ms, so each request
+without a session gets one of its own. One connection runs one query at a time, so its owner must.
+"""
+
+import fcntl
+import importlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any, Final
+
+from pipeline.errors import InvalidSettings
+from pipeline.local.clickhouse.failures import EngineFailed
+from pipeline.local.clickhouse.wire import Progress
+
+# chDB starts as clickhouse-local, which differs from a server in these.
+_SERVER_SETTINGS: Final = {"implicit_select": "0", "allow_introspection_functions": "0"}
+_MARK: Final = "log_comment"  # a setting that shows in system.processes: by it a running query is found
+
+
+class Engine:
+    """The database in one directory; one process at a time may hold it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path: Final = path
+        self.version = ""
+        self.timezone = ""
+        self._native: Any = None
+        self._held: Connection | None = None
+        self._lock: IO[bytes] | None = None
+
+    def open(self) -> None:
+        """Start the engine (about 1 s, most of it loading the library).
+
+        Raises InvalidSettings if another process holds the directory.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = (self.path / "threadline.lock").open("wb")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as taken:
+            raise InvalidSettings(f"another process has the database in {self.path} open") from taken
+        self._native = importlib.import_module("chdb")._chdb  # noqa: SLF001 - its wrapper closes what it hands out
+        self._held = self.connect()  # the engine lives as long as a connection to it
+        described = self._held.run(b"SELECT version(), timezone()", "TabSeparated", {})
+        self.version, self.timezone = described.decode().rstrip("\n").split("\t")
+
+    def connect(self) -> "Connection":
+        """Return a new connection with a server's settings."""
+        return Connection(self._native.connect(str(self.path)))
+
+    def cancel(self, mark: str) -> None:
+        """Ask the queries that run under `mark` to stop; they fail with QUERY_WAS_CANCELLED."""
+        self._kill(f"Settings['{_MARK}'] = {quoted(mark)}")
+
+    def cancel_all(self) -> None:
+        """Ask every running query to stop."""
+        self._kill("1")
+
+    def _kill(self, condition: str) -> None:
+        connection = self.connect()
+        try:
+            connection.run(f"KILL QUERY WHERE {condition} ASYNC".encode(), "Null", {})
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        """Close the database; every other connection must be closed already."""
+        if self._held is not None:
+            self._held.close()
+        if self._lock is not None:
+            self._lock.close()
+
+
+class Connection:
+    """One connection of the engine: one query at a time, on any one OS thread at a time."""
+
+    def __init__(self, native: Any) -> None:
+        self._native = native
+        self.progress = Progress()
+        self._native.set_progress_callback(self._on_progress)
+
+    def prepare(self, settings: Mapping[str, str], parameters: Mapping[str, str], database: str, mark: str) -> None:
+        """Set what the next query sees; `parameters` only where the query itself cannot be handed them."""
+        if database:
+            self._set(f"USE {identifier(database)}")
+        wanted = _SERVER_SETTINGS | {_MARK: mark} | dict(settings)
+        wanted |= {f"param_{name}": value for name, value in parameters.items()}
+        self._set("SET " + ", ".join(f"{identifier(name)} = {quoted(value)}" for name, value in wanted.items()))
+        self.progress = Progress()
+
+    def restore(self, settings: Iterable[str], *, leaves_database: bool, statements: Iterable[bytes]) -> None:
+        """Undo `prepare`, then repeat what the session itself has set."""
+        if leaves_database:
+            self._set("USE default")
+        names = [*settings, _MARK]
+        self._set("SET " + ", ".join(f"{identifier(name)} = DEFAULT" for name in names))
+        for statement in statements:
+            self.run(statement, "Null", {})
+
+    def run(self, text: bytes, format_name: str, parameters: Mapping[str, str]) -> bytes:
+        """Run any statement and return its whole result."""
+        try:
+            result = self._native.query(_text(text), format_name, params=dict(parameters))
+        except RuntimeError as failed:
+            raise EngineFailed(str(failed)) from failed
+        content: bytes = result.bytes()
+        self.progress = replace(
+            self.progress,
+            read_rows=max(self.progress.read_rows, result.storage_rows_read()),
+            read_bytes=max(self.progress.read_bytes, result.storage_bytes_read()),
+            written_rows=result.rows_written(),
+            written_bytes=result.bytes_written(),
+            result_rows=result.rows_read(),
+            result_bytes=len(content),
+        )
+        return content
+
+    def stream(self, text: bytes, format_name: str, parameters: Mapping[str, str]) -> Iterator[bytes]:
+        """Yield the result of a SELECT block by block; leaving early stops the query."""
+        try:
+            handle = self._native.send_query(_text(text), format_name, params=dict(parameters))
+        except RuntimeError as failed:
+            raise EngineFailed(str(failed)) from failed
+        try:
+            yield from self._blocks(handle)
+        finally:
+            self._native.streaming_cancel_query(handle)
+
+    def _blocks(self, handle: Any) -> Iterator[bytes]:
+        while True:
+            try:
+                block = self._native.streaming_fetch_result(handle)
+            except RuntimeError as failed:
+                raise EngineFailed(str(failed)) from failed
+            if block is None or block.rows_read() == 0:
+                return
+            content: bytes = block.bytes()
+            self.progress = replace(
+                self.progress,
+                result_rows=self.progress.result_rows + block.rows_read(),
+                result_bytes=self.progress.result_bytes + len(content),
+            )
+            yield content
+
+    def insert(self, text: bytes, format_name: str, pieces: Iterable[bytes]) -> None:
+        """Write rows; the counts in `progress` are the engine's own, taken when everything is written.
+
+        Whatever goes wrong, here or in `pieces`, nothing more is written (blocks already written stay, as in
+        ClickHouse: at most one of 1,048,449 rows or 256 MB is in hand).
+        """
+        try:
+            handle = self._native.send_insert(_text(text), format_name)
+        except RuntimeError as failed:
+            raise EngineFailed(str(failed)) from failed
+        is_written = False
+        try:
+            for piece in pieces:
+                self._native.insert_append(handle, piece)
+            result = self._native.insert_done(handle)
+            is_written = True
+        except RuntimeError as failed:
+            raise EngineFailed(str(failed)) from failed
+        finally:
+            if not is_written:
+                with suppress(RuntimeError):  # already ended by the failure that brought us here
+                    self._native.insert_cancel(handle)
+        self.progress = replace(self.progress, written_rows=result.rows_written(), written_bytes=result.bytes_written())
+
+    def close(self) -> None:
+        """Give the connection back; a query that still runs on it is cancelled."""
+        self._native.close()
+
+    def _set(self, text: str) -> None:
+        try:
+            self._native.query(_text(text.encode("utf-8", "surrogateescape")), "Null")
+        except RuntimeError as failed:
+            raise EngineFailed(str(failed)) from failed
+
+    def _on_progress(self, counts: Mapping[str, int]) -> None:
+        """Take the engine's running totals; called from its own OS threads."""
+        self.progress = replace(
+            self.progress,
+            read_rows=counts["read_rows"],
+            read_bytes=counts["read_bytes"],
+            total_rows_to_read=counts["total_rows_to_read"],
+        )
+
+
+def _text(statement: bytes) -> str | bytes:
+    """Return text where it is text: the engine takes bytes for values that are not UTF-8."""
+    try:
+        return statement.decode()
+    except UnicodeDecodeError:
+        return statement
+
+
+def quoted(value: str) -> str:
+    """Return a string literal of ClickHouse."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def identifier(name: str) -> str:
+    """Return a quoted name, whatever it contains."""
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"

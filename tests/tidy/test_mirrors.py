@@ -1,0 +1,44 @@
+from pathlib import Path
+
+# Modules without a test file of their own, and where they are tested instead.
+TESTED_ELSEWHERE = {
+    "pipeline/__main__.py": "tests/integration/commands: every process is started through it",
+    "pipeline/cli.py": "tests/integration/test_readme.py runs the commands",
+    "pipeline/local/tether.py": "tests/unit/local/test_process.py: it runs only as a child",
+    "pipeline/local/clickhouse/__main__.py": "tests/integration/local/clickhouse: it runs only as a child",
+}
+NO_LOGIC = {"__init__.py"}
+
+
+def mirrors_of(module: Path, root: Path) -> list[Path]:
+    inside = module.relative_to("pipeline")
+    return [
+        path
+        for kind in ("unit", "integration", "contract")
+        if (path := root / "tests" / kind / inside.parent / f"test_{inside.name}").exists()
+    ]
+
+
+def test_every_module_has_a_test_at_the_same_path(sources: dict[Path, str], root: Path) -> None:
+    missing = [
+        str(module)
+        for module in sources
+        if module.name not in NO_LOGIC and str(module) not in TESTED_ELSEWHERE and not mirrors_of(module, root)
+    ]
+
+    assert missing == []
+
+
+def test_every_unit_test_has_a_module_at_the_same_path(root: Path) -> None:
+    unit = root / "tests" / "unit"
+    orphans = [
+        str(test.relative_to(root))
+        for test in unit.rglob("test_*.py")
+        if not (root / "pipeline" / test.relative_to(unit).with_name(test.name.removeprefix("test_"))).exists()
+    ]
+
+    assert orphans == []
+
+
+def test_exceptions_from_the_rule_still_exist(root: Path) -> None:
+    assert [module for module in TESTED_ELSEWHERE if not (root / module).exists()] == []
