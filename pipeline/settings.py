@@ -79,7 +79,11 @@ class GatewaySettings(BaseSettings):
     body_bytes_max: int = Field(64 * 1024 * 1024, ge=1024, description="Largest request body, decompressed.")
     event_bytes_max: int = Field(48 * 1024 * 1024, ge=1024, description="Largest encoded event.")
     batch_items_max: int = Field(1000, ge=1, description="Most items in one request (Opik: 1000).")
-    in_flight_bytes_max: int = Field(256 * 1024 * 1024, ge=1024, description="Bytes sent to Kafka, not yet acked.")
+    in_flight_bytes_max: int = Field(
+        256 * 1024 * 1024, ge=1024, description="Bytes of bodies in hand, and of records that Kafka has not acked."
+    )
+    key_bytes_max: int = Field(4096, ge=64, description="Longest workspace, project name and thread id, each.")
+    commands_in_flight_max: int = Field(10_000, ge=1000, description="Commands that wait for the stream's decision.")
     publish_timeout_seconds: float = Field(15.0, gt=0, description="Longest wait for Kafka's ack before a 429.")
     command_timeout_seconds: float = Field(5.0, gt=0, description="Longest wait for the stream's decision.")
     retry_after_seconds: int = Field(2, ge=1, description="When an overloaded gateway asks clients to come back.")
@@ -171,6 +175,8 @@ class Settings(BaseSettings):
             raise ValueError("kafka.session_timeout_ms must be at least 3 x kafka.heartbeat_interval_ms")
         if self.gateway.event_bytes_max > self.gateway.body_bytes_max:
             raise ValueError("gateway.event_bytes_max must not exceed gateway.body_bytes_max")
+        if self.gateway.in_flight_bytes_max < 3 * self.gateway.body_bytes_max:
+            raise ValueError("gateway.in_flight_bytes_max must be at least 3 x gateway.body_bytes_max")
         return self
 
 

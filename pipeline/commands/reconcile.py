@@ -19,7 +19,7 @@ from rich.table import Table
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.adapters.kafka.admin import read_log_ids
 from pipeline.adapters.kafka.offsets import Bounds, read_bounds
-from pipeline.settings import Settings
+from pipeline.settings import KafkaSettings, Settings
 from pipeline.topics import ANNOTATIONS, DEAD_LETTERS, SCORES, SINKS_GROUP, SPANS, STORED, THREADS, TRACES, Topic
 
 _TABLES: Final = {
@@ -66,10 +66,10 @@ def run(settings: Settings, *, as_json: bool) -> int:
     return 1 if any(balance.gap for balance in balances) else 0
 
 
-async def balance_all(settings: Settings, client: ClickHouse) -> list[Balance]:
+async def balance_all(kafka: KafkaSettings, client: ClickHouse) -> list[Balance]:
     """Return the balance of every stored topic, at about this moment."""
-    bounds = await read_bounds(settings.kafka, STORED, SINKS_GROUP)
-    log_ids = await read_log_ids(settings.kafka)
+    bounds = await read_bounds(kafka, STORED, SINKS_GROUP)
+    log_ids = await read_log_ids(kafka)
     return [await _balance(client, topic, log_ids[topic.name], bounds[topic.name]) for topic in STORED]
 
 
@@ -77,7 +77,7 @@ async def _connected(settings: Settings) -> list[Balance]:
     client = ClickHouse(settings.clickhouse)
     await client.start()
     try:
-        return await balance_all(settings, client)
+        return await balance_all(settings.kafka, client)
     finally:
         await client.close()
 

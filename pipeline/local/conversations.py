@@ -26,7 +26,7 @@ from pipeline.errors import Undecodable
 
 CHITCHAT: Final = "chitchat"
 CHATTERBOT: Final = "chatterbot"
-CHATTERBOT_TOPICS: Final = ("coding", "computers", "science", "tech_support", "trivia", "ai", "humor")
+CHATTERBOT_TOPICS: Final = ("coding", "science", "tech_support", "trivia", "ai", "humor")
 PAIRS_PER_CONVERSATION: Final = 4
 ANSWER_SECONDS: Final = 8.0
 PAUSE_SECONDS: Final = 45.0

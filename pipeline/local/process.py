@@ -32,20 +32,38 @@ def free_ports(count: int) -> list[int]:
     ports: list[int] = []
     with ExitStack() as held:
         for port in random.sample(PORTS, PORT_ATTEMPTS_MAX):
+            with suppress(OSError):  # taken: try the next
+                held.enter_context(_bind(port))
+                ports.append(port)
             if len(ports) == count:
                 return ports
-            listener = held.enter_context(socket.socket())
-            # What a server does as well: a port in TIME_WAIT can be listened on.
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with suppress(OSError):  # taken: try the next
-                listener.bind(("127.0.0.1", port))
-                ports.append(port)
     raise InvalidSettings(f"fewer than {count} free ports among {PORT_ATTEMPTS_MAX} of {PORTS.start}-{PORTS.stop - 1}")
 
 
 def free_port() -> int:
     """Return a port of 127.0.0.1 on which nothing listens now."""
     return free_ports(1)[0]
+
+
+def is_port_free(port: int) -> bool:
+    """Whether nothing listens on 127.0.0.1:`port` now."""
+    try:
+        _bind(port).close()
+    except OSError:
+        return False
+    return True
+
+
+def _bind(port: int) -> socket.socket:
+    listener = socket.socket()
+    # What a server does as well: a port with connections in TIME_WAIT can be listened on.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 class ChildProcess:

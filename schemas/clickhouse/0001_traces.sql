@@ -10,6 +10,8 @@
 -- A UUID is compared by its second half in ClickHouse, so nothing sorts by the raw type: toUInt128(id) sorts by time.
 -- Partitions follow the month that a UUIDv7 carries, which no event can change; any other id, or a time before 2020 or
 -- from 2050 on, falls into 197001, so that hostile ids cannot make partitions without end.
+-- The sink adds the provenance to a value before it inserts it. A value that holds two objects would make a second row
+-- without any: the constraint has_provenance refuses that insert as a whole, so that the value can be isolated.
 -- Absent ids and texts of keys are the nil UUID and ''; absent fields are NULL.
 
 CREATE TABLE IF NOT EXISTS trace_events
@@ -44,7 +46,8 @@ CREATE TABLE IF NOT EXISTS trace_events
         ifNull(toString(start_time_us), ''), '\0', ifNull(toString(end_time_us), ''), '\0', ifNull(input, ''), '\0',
         ifNull(output, ''), '\0', ifNull(metadata, ''), '\0', ifNull(error_info, ''), '\0',
         ifNull(toString(ttft), ''), '\0', ifNull(source, ''), '\0', ifNull(environment, '')
-    )) COMMENT 'decides between events of equal version'
+    )) COMMENT 'decides between events of equal version',
+    CONSTRAINT has_provenance CHECK log_id != toUUID('00000000-0000-0000-0000-000000000000')
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY if(bitAnd(bitShiftRight(toUInt128(id), 76), 15) = 7
@@ -83,7 +86,8 @@ CREATE TABLE IF NOT EXISTS trace_fields
     log_offset UInt64 CODEC(Delta, ZSTD(1)),
     appended_at_ms Int64 CODEC(Delta, ZSTD(1)) COMMENT 'when the broker appended it, milliseconds since 1970 UTC',
     content_hash UInt64,
-    INDEX by_offset log_offset TYPE minmax GRANULARITY 1
+    INDEX by_offset log_offset TYPE minmax GRANULARITY 1,
+    INDEX by_append appended_at_ms TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY if(bitAnd(bitShiftRight(toUInt128(id), 76), 15) = 7

@@ -34,6 +34,8 @@ CREATE TABLE IF NOT EXISTS span_events
     log_partition UInt32,
     log_offset UInt64 CODEC(Delta, ZSTD(1)),
     appended_at_ms Int64 CODEC(Delta, ZSTD(1)) COMMENT 'when the broker appended it, milliseconds since 1970 UTC',
+    input_bytes UInt64 MATERIALIZED ifNull(length(input), 0) COMMENT 'so that folding need not read payloads',
+    output_bytes UInt64 MATERIALIZED ifNull(length(output), 0),
     content_hash UInt64 MATERIALIZED xxHash64(concat(
         toString(event), '\0', toString(parent_span_id), '\0', toString(project_id), '\0', ifNull(name, ''), '\0',
         ifNull(type, ''), '\0', ifNull(toString(start_time_us), ''), '\0', ifNull(toString(end_time_us), ''), '\0',
@@ -43,7 +45,9 @@ CREATE TABLE IF NOT EXISTS span_events
         ifNull(toString(total_estimated_cost), ''), '\0', ifNull(total_estimated_cost_version, '')
     )) COMMENT 'decides between events of equal version',
     INDEX by_offset log_offset TYPE minmax GRANULARITY 1,
-    INDEX by_id id TYPE bloom_filter(0.01) GRANULARITY 1
+    INDEX by_append appended_at_ms TYPE minmax GRANULARITY 1,
+    INDEX by_id id TYPE bloom_filter(0.01) GRANULARITY 1,
+    CONSTRAINT has_provenance CHECK log_id != toUUID('00000000-0000-0000-0000-000000000000')
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY if(bitAnd(bitShiftRight(toUInt128(trace_id), 76), 15) = 7

@@ -26,7 +26,8 @@ CREATE TABLE IF NOT EXISTS score_events
     log_partition UInt32,
     log_offset UInt64 CODEC(Delta, ZSTD(1)),
     appended_at_ms Int64 CODEC(Delta, ZSTD(1)) COMMENT 'when the broker appended it, milliseconds since 1970 UTC',
-    INDEX by_name name TYPE bloom_filter(0.01) GRANULARITY 4
+    INDEX by_name name TYPE bloom_filter(0.01) GRANULARITY 4,
+    CONSTRAINT has_provenance CHECK log_id != toUUID('00000000-0000-0000-0000-000000000000')
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY if(bitAnd(bitShiftRight(toUInt128(entity_id), 76), 15) = 7

@@ -19,7 +19,8 @@ CREATE TABLE IF NOT EXISTS annotation_events
     log_partition UInt32,
     log_offset UInt64 CODEC(Delta, ZSTD(1)),
     appended_at_ms Int64 CODEC(Delta, ZSTD(1)) COMMENT 'when the broker appended it, milliseconds since 1970 UTC',
-    INDEX by_comment comment_id TYPE bloom_filter(0.01) GRANULARITY 4
+    INDEX by_comment comment_id TYPE bloom_filter(0.01) GRANULARITY 4,
+    CONSTRAINT has_provenance CHECK log_id != toUUID('00000000-0000-0000-0000-000000000000')
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (workspace, entity_type, toUInt128(entity_id), annotation, log_id, log_partition, log_offset)

@@ -22,7 +22,8 @@ CREATE TABLE IF NOT EXISTS thread_events
     log_id UUID COMMENT 'the log this event stood in',
     log_partition UInt32,
     log_offset UInt64 CODEC(Delta, ZSTD(1)),
-    appended_at_ms Int64 CODEC(Delta, ZSTD(1)) COMMENT 'when the broker appended it, milliseconds since 1970 UTC'
+    appended_at_ms Int64 CODEC(Delta, ZSTD(1)) COMMENT 'when the broker appended it, milliseconds since 1970 UTC',
+    CONSTRAINT has_provenance CHECK log_id != toUUID('00000000-0000-0000-0000-000000000000')
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (workspace, project_id, thread_id, session_log_id, session_partition, first_offset, event,

@@ -18,7 +18,8 @@ CREATE TABLE IF NOT EXISTS dead_letters
     log_id UUID COMMENT 'the log this event stood in',
     log_partition UInt32,
     log_offset UInt64 CODEC(Delta, ZSTD(1)),
-    appended_at_ms Int64 CODEC(Delta, ZSTD(1)) COMMENT 'when the broker appended it, milliseconds since 1970 UTC'
+    appended_at_ms Int64 CODEC(Delta, ZSTD(1)) COMMENT 'when the broker appended it, milliseconds since 1970 UTC',
+    CONSTRAINT has_provenance CHECK log_id != toUUID('00000000-0000-0000-0000-000000000000')
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (workspace, topic, received_at_us, log_id, log_partition, log_offset)

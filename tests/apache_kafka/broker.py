@@ -12,7 +12,7 @@ from typing import Final
 
 from pipeline.errors import BrokerUnavailable
 from pipeline.local.kafka_probe import wait_for_broker
-from pipeline.local.process import ChildProcess, free_ports
+from pipeline.local.process import ChildProcess, free_ports, is_port_free
 from tests.apache_kafka.fetch import fetch
 
 START_SECONDS_MAX = 60.0
@@ -75,6 +75,8 @@ class ApacheKafka:
     async def start(self) -> None:
         """Start the node and return when it answers; raises BrokerUnavailable or KafkaNotFetched."""
         libs = await asyncio.to_thread(fetch)
+        if not is_port_free(self.port):  # else whoever listens there would answer in its place
+            raise BrokerUnavailable(f"{self.bootstrap} is in use")
         if not self._properties.exists():
             await self._format(libs)
         self._process = await ChildProcess.start(

@@ -16,7 +16,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.exceptions import Error as DriverError
 
 from pipeline.adapters.clickhouse.failures import failure_of
-from pipeline.errors import StorageUnavailable, ThreadlineError
+from pipeline.errors import StorageUnavailable
 from pipeline.settings import ClickHouseSettings
 
 PARTITIONS_PER_INSERT_MAX: Final = 1000

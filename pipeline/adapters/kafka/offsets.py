@@ -31,11 +31,11 @@ async def read_bounds(settings: KafkaSettings, topics: Iterable[Topic], group: s
     try:
         await consumer.start()
         await admin.start()
-        # Committed first: what is below it now is settled, whatever happens afterwards.
-        committed = await admin.list_consumer_group_offsets(group)
         found: dict[str, list[Bounds]] = {}
         for topic in topics:
             places = [TopicPartition(topic.name, number) for number in range(partitions_of(topic, settings))]
+            # Committed first: what is below it now is settled, whatever happens afterwards.
+            committed = await admin.list_consumer_group_offsets(group, partitions=places)
             begins, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
             found[topic.name] = [
                 Bounds(begins[place], ends[place], max(begins[place], _offset(committed, place))) for place in places

@@ -27,11 +27,12 @@ def configure(settings: OperationSettings, *, stage: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[*last, render]),
     )
+    level = settings.log_level.upper()
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(settings.log_level.upper())
-    for noisy in ("uvicorn.access", "aiokafka.consumer.subscription_state"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    # Libraries speak of their own workings at INFO; what an operator must know they say at WARNING.
+    root.setLevel(level if level == "DEBUG" else max(logging.WARNING, logging.getLevelName(level)))
+    logging.getLogger("pipeline").setLevel(level)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.stdlib.BoundLogger,

@@ -33,6 +33,15 @@ GATEWAY_OVERLOADS: Final = Counter(
 GATEWAY_COMMAND_SECONDS: Final = Histogram(
     "threadline_gateway_command_seconds", "From a command to the stream's answer.", ["kind"], buckets=_LATENCY
 )
+GATEWAY_REPLIES: Final = Counter(
+    "threadline_gateway_replies_total", "Answers of the stream that were read, by what became of them.", ["fate"]
+)
+GATEWAY_BODIES_NORMALISED: Final = Counter(
+    "threadline_gateway_bodies_normalised_total", "Bodies with a NUL, a lone surrogate or broken UTF-8, replaced."
+)
+GATEWAY_USAGE_SKIPPED: Final = Counter(
+    "threadline_gateway_usage_values_skipped_total", "Values of usage that are no whole numbers, left out."
+)
 
 # stream
 STREAM_RECORDS: Final = Counter("threadline_stream_records_total", "Records of the log applied, by kind.", ["kind"])

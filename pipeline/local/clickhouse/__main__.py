@@ -1,5 +1,6 @@
 """Run the embedded ClickHouse as a process: `python -m pipeline.local.clickhouse --port 8123 --path DIR`."""
 
+import socket
 from pathlib import Path
 
 import click
@@ -11,6 +12,15 @@ from pipeline.local.clickhouse.server import clickhouse_app
 
 SHUTDOWN_SECONDS_MAX = 1
 IDLE_CONNECTION_SECONDS = 60
+
+
+class _Server(uvicorn.Server):
+    """Says where it listens once it does, for whoever started it with port 0."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or ():
+            click.echo(f"clickhouse listens on 127.0.0.1:{listener.getsockname()[1]}")
 
 
 @click.command()
@@ -29,9 +39,7 @@ def main(port: int, path: Path) -> None:
         timeout_graceful_shutdown=SHUTDOWN_SECONDS_MAX,
         timeout_keep_alive=IDLE_CONNECTION_SECONDS,
     )
-    listener = configuration.bind_socket()
-    click.echo(f"clickhouse listens on 127.0.0.1:{listener.getsockname()[1]}")
-    uvicorn.Server(configuration).run(sockets=[listener])
+    _Server(configuration).run(sockets=[configuration.bind_socket()])
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ class Engine:
         self.path: Final = path
         self.version = ""
         self.timezone = ""
+        self.setting_names: frozenset[str] = frozenset()
         self._native: Any = None
         self._held: Connection | None = None
         self._lock: IO[bytes] | None = None
@@ -47,6 +48,8 @@ class Engine:
         self._native = importlib.import_module("chdb")._chdb  # noqa: SLF001 - its wrapper closes what it hands out
         self._held = self.connect()  # the engine lives as long as a connection to it
         described = self._held.run(b"SELECT version(), timezone()", "TabSeparated", {})
+        names = self._held.run(b"SELECT name FROM system.settings", "TabSeparated", {})
+        self.setting_names = frozenset(names.decode().split())
         self.version, self.timezone = described.decode().rstrip("\n").split("\t")
 
     def connect(self) -> "Connection":
@@ -82,7 +85,6 @@ class Connection:
     def __init__(self, native: Any) -> None:
         self._native = native
         self.progress = Progress()
-        self._native.set_progress_callback(self._on_progress)
 
     def prepare(self, settings: Mapping[str, str], parameters: Mapping[str, str], database: str, mark: str) -> None:
         """Set what the next query sees; `parameters` only where the query itself cannot be handed them."""
@@ -111,8 +113,8 @@ class Connection:
         content: bytes = result.bytes()
         self.progress = replace(
             self.progress,
-            read_rows=max(self.progress.read_rows, result.storage_rows_read()),
-            read_bytes=max(self.progress.read_bytes, result.storage_bytes_read()),
+            read_rows=result.storage_rows_read(),
+            read_bytes=result.storage_bytes_read(),
             written_rows=result.rows_written(),
             written_bytes=result.bytes_written(),
             result_rows=result.rows_read(),
@@ -142,6 +144,8 @@ class Connection:
             content: bytes = block.bytes()
             self.progress = replace(
                 self.progress,
+                read_rows=self.progress.read_rows + block.storage_rows_read(),
+                read_bytes=self.progress.read_bytes + block.storage_bytes_read(),
                 result_rows=self.progress.result_rows + block.rows_read(),
                 result_bytes=self.progress.result_bytes + len(content),
             )
@@ -180,15 +184,6 @@ class Connection:
             self._native.query(_text(text.encode("utf-8", "surrogateescape")), "Null")
         except RuntimeError as failed:
             raise EngineFailed(str(failed)) from failed
-
-    def _on_progress(self, counts: Mapping[str, int]) -> None:
-        """Take the engine's running totals; called from its own OS threads."""
-        self.progress = replace(
-            self.progress,
-            read_rows=counts["read_rows"],
-            read_bytes=counts["read_bytes"],
-            total_rows_to_read=counts["total_rows_to_read"],
-        )
 
 
 def _text(statement: bytes) -> str | bytes:

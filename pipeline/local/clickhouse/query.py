@@ -72,25 +72,21 @@ class Query:
     @property
     def mark(self) -> str:
         """What the engine knows this query by while it runs."""
-        return self._asked.settings.get("log_comment") or self._tag
+        return self._tag
 
     def start(self) -> Answer:
-        """Run a statement without result to its end, any other to its first rows; raises QueryFailed."""
+        """Run the statement to its end, or until there is more of a result than is worth holding back.
+
+        Raises QueryFailed. Afterwards everything is given back, unless more of the result is to come.
+        """
         with self._turn:
-            started = self._clock.monotonic()
-            connection = self._connection = self._session.connection if self._session else self._engine.connect()
-            head, rest = self._read_head()
-            statement = parse_statement(head)
-            is_insert = statement.kind is Kind.INSERT
-            for repeated in self._repeated:
-                connection.run(repeated, "Null", {})
-            bound = self._asked.parameters if is_insert else {}
-            connection.prepare(self._asked.settings, bound, self._asked.database, self.mark)
-            if is_insert:
-                data = chain((head[statement.data_start :],), rest)
-                connection.insert(head[: statement.text_end], statement.format_name or "Values", filter(None, data))
-                return self._answer(None, b"", started)
-            return self._run(connection, statement, _whole(head, rest), started)
+            answer: Answer | None = None
+            try:
+                answer = self._start()
+            finally:
+                if answer is None or answer.is_whole:
+                    self._end()
+            return answer
 
     def more(self) -> bytes | None:
         """Return the next piece of the body, None after the last."""
@@ -100,20 +96,41 @@ class Query:
     def finish(self) -> None:
         """End the query wherever it is and undo its settings; waits for a piece that is being made."""
         with self._turn:
-            self._body.close()
-            close = getattr(self._raw, "close", None)
-            if close is not None:
-                close()
-            connection, self._connection = self._connection, None
-            if connection is None:
-                return
-            if self._session is None:
-                connection.close()
-                return
-            names = [*self._asked.settings]
-            connection.restore(
-                names, leaves_database=bool(self._asked.database), statements=tuple(self._session.statements)
-            )
+            self._end()
+
+    def _start(self) -> Answer:
+        started = self._clock.monotonic()
+        connection = self._connection = self._session.connection if self._session else self._engine.connect()
+        head, rest = self._read_head()
+        statement = parse_statement(head)
+        is_insert = statement.kind is Kind.INSERT
+        for repeated in self._repeated:
+            connection.run(repeated, "Null", {})
+        bound = self._asked.parameters if is_insert else {}
+        connection.prepare(self._asked.settings, bound, self._asked.database, self.mark)
+        if is_insert:
+            data = chain((head[statement.data_start :],), rest)
+            connection.insert(head[: statement.text_end], statement.format_name or "Values", filter(None, data))
+            return self._answer(None, b"", started)
+        return self._run(connection, statement, _whole(head, rest), started)
+
+    def _end(self) -> None:
+        """Close what is open, once; the session's connection is put back to what the session has set."""
+        self._body.close()
+        close = getattr(self._raw, "close", None)
+        if close is not None:
+            close()
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._session is None:
+            connection.close()
+            return
+        connection.restore(
+            self._engine.setting_names.intersection(self._asked.settings),
+            leaves_database=bool(self._asked.database),
+            statements=tuple(self._session.statements),
+        )
 
     def _run(self, connection: Connection, statement: Statement, text: bytes, started: float) -> Answer:
         format_name = statement.format_name or self._asked.default_format
@@ -130,13 +147,16 @@ class Query:
         if self._asked.is_answered_whole:
             self._raw = _spooled(self._raw)
         # Fetched before the headers are made, so that a query that fails early has a status of its own.
-        first = b""
+        first = bytearray()
+        is_whole = True
         for piece in self._raw:
             first += piece
             if len(first) >= PIECE_BYTES:
+                is_whole = False
                 break
-        self._pieces = self._encoded(self._guarded(first))
-        return self._answer(format_name, next(self._pieces, b""), started, is_whole=False)
+        self._pieces = self._encoded(self._guarded(bytes(first)))
+        beginning = b"".join(self._pieces) if is_whole else b""
+        return self._answer(format_name, beginning, started, is_whole=is_whole)
 
     def _answer(self, format_name: str | None, first: bytes, started: float, *, is_whole: bool = True) -> Answer:
         counted = self._connection.progress if self._connection else Progress()

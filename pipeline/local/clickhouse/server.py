@@ -78,6 +78,9 @@ class ClickHouseServer:
         body: IO[bytes] | None = None
         try:
             body, form = await self._read_body(request)
+            if request.method != "POST" and "query" not in request.query_params:
+                body.close()
+                return await _ping(request)
             asked = read_request(request.method, request.scope["query_string"], request.headers, form)
             return await self._answer(request, asked, body)
         except QueryFailed as failed:
@@ -135,7 +138,8 @@ class ClickHouseServer:
         gone = asyncio.ensure_future(request.receive())
         await asyncio.wait((started, gone), return_when=asyncio.FIRST_COMPLETED)
         if gone.done() and not started.done():
-            await asyncio.get_running_loop().run_in_executor(self._executors, self._engine.cancel, query.mark)
+            # Not on our executors: all of them may be busy with queries such as this one.
+            await asyncio.get_running_loop().run_in_executor(None, self._engine.cancel, query.mark)
         gone.cancel()
         return await started
 

@@ -13,8 +13,8 @@ from pipeline.errors import InvalidSettings
 from pipeline.local.process import LINE_BYTES_MAX, ChildProcess, free_port, free_ports
 
 WAIT_SECONDS_MAX = 10.0
-IGNORE_SIGTERM = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 FOREVER = "import time; print('up', flush=True); time.sleep(60)"
+IGNORE_SIGTERM = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {FOREVER}"
 
 # A parent that starts a child, says its pid, and waits to be killed.
 PARENT = f"""
@@ -162,13 +162,14 @@ def test_free_ports_differ_and_can_be_listened_on() -> None:
 
 def test_a_port_in_use_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = free_port()
+    monkeypatch.setattr("pipeline.local.process.PORTS", range(taken, taken + 1))
+    monkeypatch.setattr("pipeline.local.process.PORT_ATTEMPTS_MAX", 1)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", taken))
         listener.listen()
-        monkeypatch.setattr("pipeline.local.process.PORTS", range(taken, taken + 1))
-        monkeypatch.setattr("pipeline.local.process.PORT_ATTEMPTS_MAX", 1)
         with pytest.raises(InvalidSettings, match="free ports"):
             free_port()
+    assert free_port() == taken
 
 
 def has_ended(pidfd: int, *, wait_seconds: float) -> bool:

@@ -1,0 +1,1 @@
+"""HTTP: bodies in, failures out, who calls, and how long it took."""

@@ -1,0 +1,43 @@
+"""Who calls: the workspace that everything in the request belongs to."""
+
+import unicodedata
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.requests import HTTPConnection
+
+from pipeline.errors import Malformed
+from pipeline.events.identity import DEFAULT_WORKSPACE
+
+WORKSPACE_HEADER: Final = "comet-workspace"
+_HEADER_CHARSET: Final = "latin-1"  # ASGI servers and Starlette pass header bytes through it unchanged
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The workspace a request acts in."""
+
+    workspace: str
+
+
+_DEFAULT: Final = Caller(DEFAULT_WORKSPACE)
+
+
+def caller_of(request: HTTPConnection, *, workspace_bytes_max: int) -> Caller:
+    """Return who calls, by the header Comet-Workspace; absent or blank is the workspace `default`.
+
+    Raises Malformed where the name is too long, not UTF-8 or has control characters: it becomes part of Kafka keys.
+    """
+    given = request.headers.get(WORKSPACE_HEADER, DEFAULT_WORKSPACE).strip()
+    if not given or given == DEFAULT_WORKSPACE:
+        return _DEFAULT
+    octets = given.encode(_HEADER_CHARSET)
+    if len(octets) > workspace_bytes_max:
+        raise Malformed(f"Comet-Workspace is longer than {workspace_bytes_max} bytes", field=WORKSPACE_HEADER)
+    try:
+        workspace = octets.decode()
+    except UnicodeDecodeError as error:
+        raise Malformed("Comet-Workspace is not UTF-8", field=WORKSPACE_HEADER) from error
+    if any(unicodedata.category(character) == "Cc" for character in workspace):
+        raise Malformed("Comet-Workspace has control characters", field=WORKSPACE_HEADER)
+    return Caller(workspace)

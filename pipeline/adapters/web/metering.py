@@ -1,0 +1,112 @@
+"""Every request counted, timed and named, whatever becomes of it; and the draining of a server that stops."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+import uuid_utils.compat as uuids
+from prometheus_client import Counter, Histogram
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pipeline.adapters.clock import Clock
+from pipeline.adapters.telemetry import metrics
+
+REQUEST_ID_HEADER: Final = "x-request-id"
+REQUEST_ID_CHARACTERS_MAX: Final = 128
+UNKNOWN_ROUTE: Final = "unknown"
+NO_ANSWER: Final = 500
+"""The status in our metrics of a request that ended before an answer began."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Meters:
+    """The metrics of one stage's requests: a counter by route and status, and a histogram of seconds by route."""
+
+    requests: Counter
+    seconds: Histogram
+
+
+GATEWAY: Final = Meters(metrics.GATEWAY_REQUESTS, metrics.GATEWAY_REQUEST_SECONDS)
+QUERY: Final = Meters(metrics.QUERY_REQUESTS, metrics.QUERY_SECONDS)
+
+
+class MeteredRoute(Route):
+    """A route that knows the pattern it is counted under, without any prefix, and the meters of its stage."""
+
+    def __init__(self, prefix: str, route: Route, meters: Meters) -> None:
+        super().__init__(prefix + route.path, route.endpoint, methods=route.methods, name=route.name)
+        self.pattern: Final = route.path
+        self.meters: Final = meters
+
+
+class Metering:
+    """The outermost ASGI application: counts what passes through `app`, and knows when nothing does any more."""
+
+    def __init__(self, app: ASGIApp, *, clock: Clock, unmatched: Meters) -> None:
+        self._app: Final = app
+        self._clock: Final = clock
+        self._unmatched: Final = unmatched
+        self._draining = False
+        self._idle: Final = asyncio.Event()
+        self._idle.set()
+        self.in_flight = 0
+        """Requests begun and not yet answered."""
+
+    async def drain(self, timeout_seconds: float) -> bool:
+        """Ask clients to leave their connections, and return when no request is in flight, or False after a while."""
+        self._draining = True
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(Headers(scope=scope).get(REQUEST_ID_HEADER))
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        status = NO_ANSWER
+
+        async def send_marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID_HEADER] = request_id
+                if self._draining:
+                    headers["connection"] = "close"
+            await send(message)
+
+        began = self._clock.monotonic()
+        self.in_flight += 1
+        self._idle.clear()
+        try:
+            await self._app(scope, receive, send_marked)
+        finally:
+            self.in_flight -= 1
+            if not self.in_flight:
+                self._idle.set()
+            self._count(scope, status, self._clock.monotonic() - began)
+
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        route = scope.get("route")
+        pattern, meters = UNKNOWN_ROUTE, self._unmatched
+        if isinstance(route, MeteredRoute):
+            pattern, meters = route.pattern, route.meters
+        meters.requests.labels(pattern, str(status)).inc()
+        meters.seconds.labels(pattern).observe(seconds)
+
+
+def _request_id(given: str | None) -> str:
+    if given and len(given) <= REQUEST_ID_CHARACTERS_MAX and given.isascii() and given.isprintable():
+        return given
+    return uuids.uuid7().hex
+
+

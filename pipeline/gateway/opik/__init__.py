@@ -1,0 +1,1 @@
+"""The write side of Opik's wire protocol: one file an entity."""

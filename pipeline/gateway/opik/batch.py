@@ -1,0 +1,129 @@
+"""Bodies that hold many items: one bad item never fails its batch.
+
+A body is decoded as a whole, at the speed of one call. Only where that fails, or an item turns out to be at fault, is it
+taken apart: the good items are taken, the others come back with their bytes and the reason, to be set aside.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+
+from pipeline.errors import Malformed, Refused, TooLarge
+from pipeline.events.envelope import Record
+from pipeline.gateway.split import split_items
+
+T = TypeVar("T")
+
+_UNDECODABLE: Final = (msgspec.DecodeError, RecursionError)
+_PLACE: Final = " - at `$"
+
+
+class Unprocessable(Malformed):
+    """Nothing in the request can be used: 422, as Opik answers it."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An item that was not taken, as it came, and why."""
+
+    item: bytes
+    fault: Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of the items of a body: every one is either a record or a refusal."""
+
+    records: list[Record] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+
+
+class Items(Generic[T]):
+    """Reads the list `member` of a body as items of one type, at most `items_max` of them."""
+
+    def __init__(self, member: str, item_type: type[T]) -> None:
+        self._member: Final = member
+        body: Any = msgspec.defstruct(f"BodyOf{member.title()}", [(member, list[item_type])])  # type: ignore[valid-type]
+        self._whole: Final = msgspec.json.Decoder(body)
+        self._single: Final = msgspec.json.Decoder(item_type)
+
+    def take(self, body: bytes, shape: Callable[[T], Record], *, items_max: int, event_bytes_max: int) -> Taken:
+        """Shape every item into a record.
+
+        Raises Malformed where the body has no such list and Unprocessable where it has none or too many items.
+        """
+        try:
+            items: list[T] = getattr(self._whole.decode(body), self._member)
+        except _UNDECODABLE:
+            return self._take_apart(body, shape, items_max=items_max, event_bytes_max=event_bytes_max)
+        self._check_count(len(items), items_max)
+        taken = Taken()
+        faults: list[tuple[int, Refused]] = []
+        for place, item in enumerate(items):
+            try:
+                taken.records.append(_bounded(shape(item), event_bytes_max))
+            except Refused as fault:
+                faults.append((place, fault))
+        if faults:
+            raw_items = split_items(body, self._member)
+            taken.refusals.extend(Refusal(raw_items[place], fault) for place, fault in faults)
+        return taken
+
+    def _take_apart(
+        self, body: bytes, shape: Callable[[T], Record], *, items_max: int, event_bytes_max: int
+    ) -> Taken:
+        raw_items = split_items(body, self._member)
+        self._check_count(len(raw_items), items_max)
+        taken = Taken()
+        for raw in raw_items:
+            try:
+                taken.records.append(_bounded(shape(decoded(self._single, raw)), event_bytes_max))
+            except Refused as fault:
+                taken.refusals.append(Refusal(raw, fault))
+        return taken
+
+    def _check_count(self, count: int, items_max: int) -> None:
+        if not 0 < count <= items_max:
+            raise Unprocessable(f"{self._member} must have 1 to {items_max} items, not {count}", field=self._member)
+
+
+def decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """Decode one thing; raises Malformed that names the field at fault."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        field_name, reason = _fault_of(str(error))
+        raise Malformed(reason, field=field_name) from error
+    except msgspec.DecodeError as error:
+        raise Malformed(f"not JSON: {error}", field="json") from error
+    except RecursionError as error:
+        raise Malformed("nested too deeply", field="nesting") from error
+
+
+def _bounded(record: Record, event_bytes_max: int) -> Record:
+    size = len(record.value or b"")
+    if size > event_bytes_max:
+        raise TooLarge(f"too large: the event has {size:,} bytes, {event_bytes_max:,} are taken", field="size")
+    return record
+
+
+def _fault_of(text: str) -> tuple[str, str]:
+    """Return the field that msgspec complains about and a reason that begins with its path.
+
+    Its texts: "Expected `str`, got `int` - at `$.tags[0]`"; "Object missing required field `name`"; "Expected `object`,
+    got `int`" for the thing itself.
+    """
+    reason, _, place = text.partition(_PLACE)
+    path = place.rstrip("`").lstrip(".")
+    if reason.startswith("Object missing required field"):
+        name = reason.split("`")[1]
+        path = f"{path}.{name}" if path else name
+        reason = "is required"
+    if not path:
+        return "item", reason
+    return path.split(".")[0].split("[")[0], f"{path}: {reason}" if reason != "is required" else f"{path} is required"

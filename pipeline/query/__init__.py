@@ -1,0 +1,1 @@
+"""ClickHouse -> HTTP: everything that is read. It writes nothing and knows nothing of Kafka."""

@@ -1,0 +1,57 @@
+"""A SELECT put together from named parts, with every value bound on the server.
+
+Parts are constants of our modules and become `WITH name AS (...)`; conditions and orders come from the tables of
+fields. A value from a request never becomes text of the SQL: `bind` gives it a name and returns `{name:Type}`.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+from uuid import UUID
+
+from pipeline.events.identity import ThreadRef
+
+
+class Statement:
+    """Collects the parts, conditions and values of one query; `text` gives the SQL and `parameters` the values."""
+
+    def __init__(self, parts: Mapping[str, str], parameters: Mapping[str, object]) -> None:
+        self._parts: Final = dict(parts)
+        self._given: Final = dict(parameters)
+        self._conditions: Final[list[str]] = []
+
+    def bind(self, value: object, type_: str) -> str:
+        """Take `value`, of the ClickHouse type `type_`, and return the text that stands for it."""
+        name = f"value_{len(self._given)}"
+        self._given[name] = value
+        return f"{{{name}:{type_}}}"
+
+    def where(self, *conditions: str) -> "Statement":
+        """Add conditions; all of them must hold."""
+        self._conditions.extend(conditions)
+        return self
+
+    def text(self, select: str, tail: str = "") -> str:
+        """Return `select` (up to and with its FROM) under the parts and conditions, followed by `tail`."""
+        parts = ",\n".join(f"{name} AS ({part})" for name, part in self._parts.items())
+        conditions = " AND ".join(f"({condition})" for condition in self._conditions) or "1"
+        return "\n".join(("WITH", parts, select, "WHERE", conditions, tail))
+
+    def parameters(self, sql: str) -> dict[str, object]:
+        """Return the values that `sql` names."""
+        return {name: value for name, value in self._given.items() if f"{{{name}:" in sql}
+
+
+class Scope:
+    """The project that a request reads, and the parameters that every part names it by."""
+
+    def __init__(self, workspace: str, project_id: UUID) -> None:
+        self.workspace: Final = workspace
+        self.project_id: Final = project_id
+
+    def thread(self, thread_id: str) -> ThreadRef:
+        """Return the thread of this project that is called `thread_id`."""
+        return ThreadRef(self.workspace, self.project_id, thread_id)
+
+    def parameters(self, **more: object) -> dict[str, object]:
+        """Return `workspace` and `project_id`, and `more`."""
+        return {"workspace": self.workspace, "project_id": str(self.project_id), **more}

@@ -1,0 +1,174 @@
+"""What the worker knows of one partition of the log, and what it has yet to make durable."""
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple
+from uuid import UUID
+
+from pipeline.events.scores import ScoreEvent
+from pipeline.events.threads import CloseReason, CommandReply
+from pipeline.stream import thread_state
+from pipeline.stream.deadlines import Deadlines
+from pipeline.stream.thread_state import OPEN, ThreadState
+from pipeline.stream.timeouts import Timeouts, is_setting_key
+
+SESSION_REMEMBERED_US: Final = 60_000_000
+"""For this long (log time) a closed session can still be named by an accepted score."""
+
+
+class SessionChange(NamedTuple):
+    """A session opened or closed, or refused a score, at log time `at_us`."""
+
+    key: bytes
+    event: Literal["opened", "closed", "refused"]
+    at_us: int
+    session: ThreadState
+    reason: CloseReason | Literal["thread_open"] | None = None
+
+
+class Answer(NamedTuple):
+    """The answer to a command, for one partition of `thread-replies`."""
+
+    partition: int
+    reply: CommandReply
+
+
+Output = SessionChange | ScoreEvent | Answer
+
+
+class Checkpoint(NamedTuple):
+    """What makes everything before `next_offset` durable; a value of None means that the key is forgotten."""
+
+    next_offset: int
+    log_time_us: int
+    outputs: list[Output]
+    states: list[tuple[bytes, bytes | None]]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What happened since the metrics were last told."""
+
+    records: Counter[str] = field(default_factory=Counter)
+    undecodable: Counter[str] = field(default_factory=Counter)
+    closed: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    opened: int = 0
+    replayed: int = 0
+
+
+class Partition:
+    """The state of one partition between two records, and its outputs; `lifecycle` is what moves it."""
+
+    def __init__(self, number: int, log_id: UUID) -> None:
+        self.number: Final = number
+        self.log_id: Final = log_id
+        self.threads: Final[dict[bytes, bytes]] = {}
+        self.timeouts: Final = Timeouts()
+        self.deadlines = Deadlines(self.deadline_of)
+        self.log_time_us = 0
+        self.next_offset = 0
+        self.committed_offset = 0
+        self.open_threads = 0
+        self.tally = Tally()
+        self.is_lost = False
+        """Set for good when the partition is taken away or could not be made durable: nothing of it counts any more."""
+        self._outputs: list[Output] = []
+        self._dirty: set[bytes] = set()
+        self._markers: deque[bytes] = deque()
+
+    @property
+    def outputs_waiting(self) -> int:
+        """How many outputs are not yet on their way."""
+        return len(self._outputs)
+
+    def restore(self, *, committed_offset: int, log_time_us: int) -> None:
+        """Begin at the committed offset, with what the changelog put into `threads`, which may be ahead of it."""
+        self.next_offset = self.committed_offset = committed_offset
+        self.log_time_us = log_time_us
+        for key in [key for key in self.threads if is_setting_key(key)]:
+            self.timeouts.restore(key, self.threads.pop(key), committed_offset)
+        self.schedule()
+        for key, packed in self.threads.items():
+            if thread_state.read(packed).closed_at_us == OPEN:
+                self.open_threads += 1
+            else:
+                self._markers.append(key)
+
+    def schedule(self) -> None:
+        """Make the deadlines anew, from the state and the settings."""
+        self.deadlines = Deadlines(self.deadline_of)
+        for key in self.threads:
+            deadline_us = self.deadline_of(key)
+            if deadline_us is not None:
+                self.deadlines.add(key, deadline_us)
+
+    def deadline_of(self, key: bytes) -> int | None:
+        """Return when an open thread closes unless it is active before; None for one that is not open."""
+        packed = self.threads.get(key)
+        if packed is None:
+            return None
+        _, _, _, _, last_activity_at_us, closed_at_us, _ = thread_state.unpack(packed)
+        return last_activity_at_us + self.timeouts.timeout_us(key) if closed_at_us == OPEN else None
+
+    def state_of(self, key: bytes) -> ThreadState | None:
+        """Return what is remembered of a thread."""
+        packed = self.threads.get(key)
+        return None if packed is None else thread_state.read(packed)
+
+    def put(self, key: bytes, state: ThreadState) -> None:
+        """Remember the state of a thread."""
+        self.threads[key] = thread_state.pack(*state)
+        self._dirty.add(key)
+
+    def put_packed(self, key: bytes, packed: bytes) -> None:
+        """Remember a state that is packed already."""
+        self.threads[key] = packed
+        self._dirty.add(key)
+
+    def put_marker(self, key: bytes, state: ThreadState) -> None:
+        """Remember a closed session until `sweep` may forget it."""
+        self.put(key, state)
+        self._markers.append(key)
+
+    def touch(self, key: bytes) -> None:
+        """Note that the changelog must be told about `key`."""
+        self._dirty.add(key)
+
+    def emit(self, output: Output) -> None:
+        """Add an output."""
+        self._outputs.append(output)
+
+    def take_outputs(self) -> list[Output]:
+        """Hand over the outputs that wait."""
+        outputs, self._outputs = self._outputs, []
+        return outputs
+
+    def checkpoint(self) -> Checkpoint | None:
+        """Hand over, in one step, all that is not durable yet; None if nothing is new since the last commit."""
+        if self.next_offset == self.committed_offset and not self._outputs and not self._dirty:
+            return None
+        dirty, self._dirty = self._dirty, set()
+        states = [(key, self._packed(key)) for key in dirty]
+        return Checkpoint(self.next_offset, self.log_time_us, self.take_outputs(), states)
+
+    def sweep(self, *, committed_offset: int, log_time_us: int, limit: int) -> None:
+        """Forget markers of closed sessions that neither a replay nor a score can ask for any more.
+
+        `log_time_us` is the log time at `committed_offset`, from where any replay begins.
+        """
+        self.committed_offset = committed_offset
+        for _ in range(min(limit, len(self._markers))):
+            state = self.state_of(key := self._markers[0])
+            if state is not None and state.closed_at_us != OPEN:
+                is_needed = state.applied_offset >= committed_offset
+                if is_needed or log_time_us < state.closed_at_us + SESSION_REMEMBERED_US:
+                    return
+                del self.threads[key]
+                self._dirty.add(key)
+            self._markers.popleft()
+
+    def _packed(self, key: bytes) -> bytes | None:
+        if is_setting_key(key):
+            return self.timeouts.packed(key, self.committed_offset)
+        return self.threads.get(key)
