@@ -74,8 +74,7 @@ class ClickHouse:
             await client.close()
 
     async def __aenter__(self) -> Self:
-        """Start."""
-        await self.start()
+        """Return itself, not yet connected."""
         return self
 
     async def __aexit__(

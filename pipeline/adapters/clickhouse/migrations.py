@@ -45,7 +45,7 @@ class Migration:
 
 def declared() -> list[Migration]:
     """Return the migrations of this version in order; raises SchemaMismatch where a name or a number is wrong."""
-    migrations = []
+    migrations: list[Migration] = []
     for file in schema_files("clickhouse", ".sql"):
         found = _NAME.fullmatch(file.name)
         if found is None or int(found[1]) != len(migrations) + 1:
@@ -75,7 +75,7 @@ async def apply(client: ClickHouse) -> list[str]:
 
 
 def pending(migrations: Iterable[Migration], applied: dict[int, tuple[str, str]]) -> list[Migration]:
-    """Return what `applied` (number: name and checksum) lacks of `migrations`; raises SchemaMismatch as `apply` does."""
+    """Return which `migrations` are not in `applied` (number: name and checksum); raises SchemaMismatch like `apply`."""
     known = {migration.number: migration for migration in migrations}
     for number, (name, checksum) in sorted(applied.items()):
         migration = known.get(number)
