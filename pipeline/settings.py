@@ -5,9 +5,10 @@ name that Opik's users know.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Final, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipeline.errors import InvalidSettings
@@ -33,7 +34,7 @@ def duration_ms(text: str) -> int:
 
 
 def _from(prefix: str) -> SettingsConfigDict:
-    return SettingsConfigDict(env_prefix=prefix, frozen=True, extra="ignore")
+    return SettingsConfigDict(env_prefix=prefix, frozen=True, extra="ignore", populate_by_name=True)
 
 
 class KafkaSettings(BaseSettings):
@@ -151,15 +152,15 @@ class OperationSettings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(9100, ge=0, le=65535, description="/metrics, /healthz and /readyz; 0 takes a free port.")
-    log_level: str = "INFO"
+    log_level: str = Field("INFO", pattern="^(?i:debug|info|warning|error|critical)$")
     log_format: str = Field("json", pattern="^(json|console)$")
     drain_seconds: float = Field(25.0, gt=0, description="From SIGTERM to the end of work in hand.")
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """The whole tree; a stage receives only its branch."""
 
-    model_config = _from("THREADLINE_")
+    model_config = ConfigDict(frozen=True)
 
     kafka: KafkaSettings
     clickhouse: ClickHouseSettings
@@ -172,12 +173,23 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _relations(self) -> Self:
         if self.kafka.heartbeat_interval_ms * 3 > self.kafka.session_timeout_ms:
-            raise ValueError("kafka.session_timeout_ms must be at least 3 x kafka.heartbeat_interval_ms")
+            raise ValueError(
+                "THREADLINE_KAFKA_SESSION_TIMEOUT_MS must be at least 3 x THREADLINE_KAFKA_HEARTBEAT_INTERVAL_MS"
+            )
         if self.gateway.event_bytes_max > self.gateway.body_bytes_max:
-            raise ValueError("gateway.event_bytes_max must not exceed gateway.body_bytes_max")
-        if self.gateway.in_flight_bytes_max < 3 * self.gateway.body_bytes_max:
-            raise ValueError("gateway.in_flight_bytes_max must be at least 3 x gateway.body_bytes_max")
+            raise ValueError("THREADLINE_GATEWAY_EVENT_BYTES_MAX must not exceed THREADLINE_GATEWAY_BODY_BYTES_MAX")
         return self
+
+
+_BRANCHES: Final[dict[str, type[BaseSettings]]] = {
+    "kafka": KafkaSettings,
+    "clickhouse": ClickHouseSettings,
+    "gateway": GatewaySettings,
+    "stream": StreamSettings,
+    "sinks": SinksSettings,
+    "query": QuerySettings,
+    "operation": OperationSettings,
+}
 
 
 def load() -> Settings:
@@ -185,16 +197,25 @@ def load() -> Settings:
 
     Raises InvalidSettings, with every fault in it, where a value or a relation cannot be.
     """
+    branches: dict[str, BaseSettings] = {}
+    faults: list[str] = []
+    for name, branch in _BRANCHES.items():
+        try:
+            branches[name] = branch()
+        except ValidationError as error:
+            faults.extend(_faults(error, branch.model_config.get("env_prefix", "")))
+    if faults:
+        raise InvalidSettings("; ".join(faults))
     try:
-        return Settings(
-            kafka=KafkaSettings(),
-            clickhouse=ClickHouseSettings(),
-            gateway=GatewaySettings(),
-            stream=StreamSettings(),
-            sinks=SinksSettings(),
-            query=QuerySettings(),
-            operation=OperationSettings(),
-        )
+        return Settings.model_validate(branches)
     except ValidationError as error:
-        faults = (f"{error.title} {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise InvalidSettings("; ".join(faults)) from error
+        raise InvalidSettings("; ".join(_faults(error, ""))) from error
+
+
+def _faults(error: ValidationError, prefix: str) -> Iterator[str]:
+    """Yield each fault after the variable it is in; a relation names its variables itself."""
+    for fault in error.errors(include_url=False, include_input=False):
+        name = "_".join(map(str, fault["loc"]))
+        reason = str(fault["msg"]).removeprefix("Value error, ")
+        variable = name if name == TIMEOUT_VARIABLE else f"{prefix}{name}".upper()
+        yield f"{variable}: {reason}" if name else reason

@@ -49,4 +49,4 @@ class ManualClock:
 
     def advance(self, seconds: float) -> None:
         """Move forward by `seconds`."""
-        self._now_us += int(seconds * 1e6)
+        self._now_us += round(seconds * 1e6)

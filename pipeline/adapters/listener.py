@@ -47,21 +47,17 @@ class Listener:
             )
         )
         self._serving: asyncio.Task[None] | None = None
-        self._socket: socket.socket | None = None
 
     @property
     def port(self) -> int:
         """The port it listens on; meaningful once started."""
-        if self._socket is None:
-            return self._port
-        port: int = self._socket.getsockname()[1]
-        return port
+        return self._port
 
     async def start(self) -> None:
         """Listen; raises OSError where the address is taken."""
         listening = socket.create_server((self._host, self._port), backlog=_BACKLOG_MAX)
         listening.setblocking(False)  # noqa: FBT003 - the name of the argument is the method
-        self._socket = listening
+        self._port = listening.getsockname()[1]
         self._serving = asyncio.create_task(self._server.serve(sockets=[listening]))
         up = asyncio.create_task(self._server.up.wait())
         await asyncio.wait({self._serving, up}, return_when=asyncio.FIRST_COMPLETED)

@@ -15,6 +15,7 @@ NIL_ID: Final = UUID(int=0)
 _PROJECTS: Final = UUID("6f1f7a5e-5a0c-5a53-8a53-7a1d2f0c9b11")
 _THREAD_MARK: Final = "thread"
 _SEPARATOR: Final = "\t"
+_THREAD_KEY_START: Final = f"{_THREAD_MARK}{_SEPARATOR}".encode()
 
 
 class ThreadRef(NamedTuple):
@@ -47,17 +48,18 @@ def thread_key(thread: ThreadRef) -> bytes:
 def parse_thread_key(key: bytes) -> ThreadRef:
     """Return the thread that `key` stands for.
 
-    Raises ValueError where `key` is no thread key.
+    Raises ValueError where `key` is no thread key, or another spelling of one: the spelling decides the partition.
     """
     mark, workspace, project, thread_id = key.decode().split(_SEPARATOR, 3)
-    if mark != _THREAD_MARK or not thread_id:
+    project_id = UUID(project)
+    if mark != _THREAD_MARK or not thread_id or str(project_id) != project:
         raise ValueError("not a thread key")
-    return ThreadRef(workspace, UUID(project), thread_id)
+    return ThreadRef(workspace, project_id, thread_id)
 
 
 def is_thread_key(key: bytes | None) -> bool:
     """Tell whether `key` names a thread rather than a trace."""
-    return key is not None and key.startswith(b"thread\t")
+    return key is not None and key.startswith(_THREAD_KEY_START)
 
 
 def session_id(log_id: UUID, partition: int, first_offset: int) -> str:

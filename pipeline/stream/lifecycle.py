@@ -20,7 +20,6 @@ from pipeline.events.controls import SETTING_DECODER, Setting
 from pipeline.events.envelope import HEADER_KIND
 from pipeline.stream import decisions, sessions
 from pipeline.stream.partition import Partition
-from pipeline.stream.thread_state import OPEN
 from pipeline.stream.timeouts import is_valid
 
 SLICE_RECORDS_MAX: Final = 500
@@ -120,7 +119,6 @@ def _apply_setting(partition: Partition, record: LogRecord) -> Iterator[Pause]:
     if setting is None:
         partition.tally.undecodable["setting"] += 1
         return
-    before_ms = partition.timeouts.shortest_ms()
     partition.touch(partition.timeouts.apply(record.offset, setting))
     now_us = partition.log_time_us
     for count, key in enumerate(list(partition.threads), start=1):

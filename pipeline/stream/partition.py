@@ -53,6 +53,7 @@ class Tally:
     undecodable: Counter[str] = field(default_factory=Counter)
     closed: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+    traces: int = 0
     opened: int = 0
     replayed: int = 0
 

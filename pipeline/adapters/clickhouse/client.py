@@ -164,4 +164,10 @@ def _sorted_failures() -> Iterator[None]:
         yield
     except (DriverError, *_TRANSPORT_FAILURES) as error:
         code = getattr(error, "code", None)
-        raise failure_of(code if isinstance(code, int) else 0, str(error) or type(error).__name__) from error
+        raise failure_of(code if isinstance(code, int) else 0, _reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what the server said, without what the library puts around it."""
+    text = str(error) or type(error).__name__
+    return text.partition("server response: ")[2].rpartition(" (for url ")[0] or text

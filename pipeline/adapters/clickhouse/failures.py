@@ -31,6 +31,7 @@ ISOLATE: Final[dict[int, str]] = {
     407: "DECIMAL_OVERFLOW",
     441: "CANNOT_PARSE_DOMAIN_VALUE_FROM_STRING",
     467: "CANNOT_PARSE_BOOL",
+    469: "VIOLATED_CONSTRAINT",  # a row without provenance: the second object of a value that holds two
     563: "CANNOT_READ_MAP_FROM_TEXT",
     621: "CANNOT_NORMALIZE_STRING",
     632: "UNEXPECTED_DATA_AFTER_PARSED_VALUE",

@@ -75,7 +75,7 @@ async def apply(client: ClickHouse) -> list[str]:
 
 
 def pending(migrations: Iterable[Migration], applied: dict[int, tuple[str, str]]) -> list[Migration]:
-    """Return which `migrations` are not in `applied` (number: name and checksum); raises SchemaMismatch like `apply`."""
+    """Return which are not in `applied` (number: name and checksum); raises SchemaMismatch as `apply` does."""
     known = {migration.number: migration for migration in migrations}
     for number, (name, checksum) in sorted(applied.items()):
         migration = known.get(number)

@@ -14,9 +14,7 @@ PREFIXES: Final = ("/api", "")
 """Where every route answers: the SDKs' base URL usually ends in /api/, and works without it as well."""
 
 
-def build(
-    stages: Mapping[Meters, Sequence[BaseRoute]], *, clock: Clock, retry_after_seconds: int = 2
-) -> Metering:
+def build(stages: Mapping[Meters, Sequence[BaseRoute]], *, clock: Clock, retry_after_seconds: int = 2) -> Metering:
     """Return the ASGI application that serves `stages`: for each one's meters, its routes in order of precedence.
 
     A `Route` answers below every prefix; any other (a mount of static files) only where it says.

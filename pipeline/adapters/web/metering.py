@@ -108,5 +108,3 @@ def _request_id(given: str | None) -> str:
     if given and len(given) <= REQUEST_ID_CHARACTERS_MAX and given.isascii() and given.isprintable():
         return given
     return uuids.uuid7().hex
-
-

@@ -66,7 +66,7 @@ class Items(Generic[T]):
         faults: list[tuple[int, Refused]] = []
         for place, item in enumerate(items):
             try:
-                taken.records.append(_bounded(shape(item), event_bytes_max))
+                taken.records.append(bounded(shape(item), event_bytes_max))
             except Refused as fault:
                 faults.append((place, fault))
         if faults:
@@ -74,15 +74,13 @@ class Items(Generic[T]):
             taken.refusals.extend(Refusal(raw_items[place], fault) for place, fault in faults)
         return taken
 
-    def _take_apart(
-        self, body: bytes, shape: Callable[[T], Record], *, items_max: int, event_bytes_max: int
-    ) -> Taken:
+    def _take_apart(self, body: bytes, shape: Callable[[T], Record], *, items_max: int, event_bytes_max: int) -> Taken:
         raw_items = split_items(body, self._member)
         self._check_count(len(raw_items), items_max)
         taken = Taken()
         for raw in raw_items:
             try:
-                taken.records.append(_bounded(shape(decoded(self._single, raw)), event_bytes_max))
+                taken.records.append(bounded(shape(decoded(self._single, raw)), event_bytes_max))
             except Refused as fault:
                 taken.refusals.append(Refusal(raw, fault))
         return taken
@@ -105,7 +103,8 @@ def decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         raise Malformed("nested too deeply", field="nesting") from error
 
 
-def _bounded(record: Record, event_bytes_max: int) -> Record:
+def bounded(record: Record, event_bytes_max: int) -> Record:
+    """Return `record`; raises TooLarge where its value exceeds `event_bytes_max`."""
     size = len(record.value or b"")
     if size > event_bytes_max:
         raise TooLarge(f"too large: the event has {size:,} bytes, {event_bytes_max:,} are taken", field="size")

@@ -1,0 +1,88 @@
+"""Hand events to Kafka and answer only when it has them all; bounded in bytes and in time.
+
+Bytes stay counted until Kafka has confirmed or refused them, even where the request that brought them was answered 429
+in the meantime: they are still held.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
+
+from pipeline.adapters.telemetry import logs
+from pipeline.adapters.telemetry.metrics import GATEWAY_EVENTS_ACCEPTED, GATEWAY_OVERLOADS
+from pipeline.adapters.web.budget import ByteBudget
+from pipeline.errors import BrokerUnavailable, Overloaded
+from pipeline.events.envelope import Record
+from pipeline.settings import GatewaySettings
+from pipeline.topics import Topic
+
+_log = logs.logger(__name__)
+
+
+class Producer(Protocol):
+    """What publishes records: `adapters.kafka.producer.EventProducer`."""
+
+    async def publish(self, topic: Topic, records: Sequence[Record]) -> None:
+        """Publish `records` and return when the broker has every one; raises BrokerUnavailable."""
+
+
+class Publisher:
+    """Publishes the records of requests."""
+
+    def __init__(self, settings: GatewaySettings, producer: Producer, budget: ByteBudget) -> None:
+        self._settings: Final = settings
+        self._producer: Final = producer
+        self._budget: Final = budget
+        self._sending: Final[set[asyncio.Task[None]]] = set()
+
+    async def publish(self, records_by_topic: Mapping[Topic, Sequence[Record]]) -> None:
+        """Publish all records of one request.
+
+        Raises Overloaded where too many bytes are in flight or Kafka does not confirm in time, and BrokerUnavailable
+        where it refuses. Then any of the records may, or may not, be there; sending them again does no harm.
+        """
+        size = sum(_size(record) for records in records_by_topic.values() for record in records)
+        self._budget.take(size)
+        sending = asyncio.create_task(self._send(records_by_topic, size))
+        self._sending.add(sending)
+        sending.add_done_callback(self._sent)
+        try:
+            async with asyncio.timeout(self._settings.publish_timeout_seconds):
+                await asyncio.shield(sending)
+        except TimeoutError as error:
+            GATEWAY_OVERLOADS.labels("publish_timeout").inc()
+            raise Overloaded(
+                f"Kafka has not confirmed within {self._settings.publish_timeout_seconds:g} s",
+                retry_after_seconds=self._settings.retry_after_seconds,
+            ) from error
+        except BrokerUnavailable:
+            GATEWAY_OVERLOADS.labels("broker").inc()
+            raise
+
+    async def drain(self) -> None:
+        """Return when nothing is on its way to Kafka any more."""
+        while self._sending:
+            await asyncio.wait(self._sending)
+
+    async def _send(self, records_by_topic: Mapping[Topic, Sequence[Record]], size: int) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for topic, records in records_by_topic.items():
+                    group.create_task(self._send_to(topic, records))
+        except* BrokerUnavailable as failures:
+            raise failures.exceptions[0] from None
+        finally:
+            self._budget.release(size)
+
+    async def _send_to(self, topic: Topic, records: Sequence[Record]) -> None:
+        await self._producer.publish(topic, records)
+        GATEWAY_EVENTS_ACCEPTED.labels(topic.name).inc(len(records))
+
+    def _sent(self, sending: asyncio.Task[None]) -> None:
+        self._sending.discard(sending)
+        if not sending.cancelled() and (error := sending.exception()):
+            _log.warning("events were not confirmed", reason=str(error))
+
+
+def _size(record: Record) -> int:
+    return len(record.value or b"") + len(record.key or b"")
