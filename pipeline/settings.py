@@ -142,6 +142,7 @@ class QuerySettings(BaseSettings):
     seconds_max: float = Field(30.0, gt=0, description="Longest time a query may take in ClickHouse.")
     memory_bytes_max: int = Field(2 * 1024 * 1024 * 1024, ge=1024 * 1024)
     concurrency_max: int = Field(16, ge=1)
+    queue_seconds_max: float = Field(5.0, gt=0, description="Longest wait for a place among them before a 429.")
     page_rows_max: int = Field(2000, ge=1)
 
 

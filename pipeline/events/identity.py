@@ -12,7 +12,7 @@ DEFAULT_WORKSPACE: Final = "default"
 DEFAULT_PROJECT_NAME: Final = "Default Project"
 NIL_ID: Final = UUID(int=0)
 
-_PROJECTS: Final = UUID("6f1f7a5e-5a0c-5a53-8a53-7a1d2f0c9b11")
+PROJECT_NAMESPACE: Final = UUID("6f1f7a5e-5a0c-5a53-8a53-7a1d2f0c9b11")
 _THREAD_MARK: Final = "thread"
 _SEPARATOR: Final = "\t"
 _THREAD_KEY_START: Final = f"{_THREAD_MARK}{_SEPARATOR}".encode()
@@ -29,7 +29,7 @@ class ThreadRef(NamedTuple):
 @lru_cache(maxsize=65_536)
 def project_id(workspace: str, name: str) -> UUID:
     """Return the id of the project that `name` means in `workspace`; names compare trimmed and case-folded."""
-    return uuid5(_PROJECTS, f"{workspace}{_SEPARATOR}{name.strip().casefold()}")
+    return uuid5(PROJECT_NAMESPACE, f"{workspace}{_SEPARATOR}{name.strip().casefold()}")
 
 
 def thread_model_id(project: UUID, thread_id: str) -> UUID:

@@ -16,8 +16,8 @@ version goes out too. Those places are
 from typing import Final
 
 from pipeline.adapters.clickhouse.client import ClickHouse
-from pipeline.events.identity import DEFAULT_PROJECT_NAME
-from pipeline.sinks.ranges import Covered
+from pipeline.events.identity import DEFAULT_PROJECT_NAME, PROJECT_NAMESPACE
+from pipeline.sinks.ranges import COVERED_SQL, Covered
 
 _NIL: Final = "toUUID('00000000-0000-0000-0000-000000000000')"
 _VERSION: Final = "(version_us, content_hash)"
@@ -56,3 +56,122 @@ def _uuid5_sql(namespace: str, name: str) -> str:
     return f"toUUID(lower(hex(bitOr(bitAnd({digest}, {cleared}), {marked}))))"
 
 
+_DEFAULT_PROJECT: Final = _uuid5_sql(PROJECT_NAMESPACE.hex, f"workspace, '\\t{DEFAULT_PROJECT_NAME.casefold()}'")
+
+_TRACES: Final = f"""
+INSERT INTO traces (
+    workspace, project_id, thread_id, id, name, start_time_us, end_time_us, input_preview, input_bytes, output_preview,
+    output_bytes, tags, error_preview, ttft, source, environment, created_at_us, last_updated_at_us, first_version_us,
+    activity_log_id, activity_offset, activity_at_ms, events, is_deleted
+)
+WITH
+    arrayJoin(arrayDistinct(arrayConcat([home], arrayFlatten([
+        arrayFlatten(arrayMap(
+            project -> arrayMap(thread -> (project, thread), arrayFilter(thread -> thread != '', named_threads)),
+            arrayFilter(project -> project != {_NIL}, named_projects)
+        )),
+        arrayMap(named -> (if(named.1 = {_NIL}, default_project, named.1), named.2), named_places)
+    ])))) AS place,
+    place = home AND NOT has_tombstone AS is_live
+SELECT
+    workspace, place.1, place.2, id,
+    if(is_live, name, NULL), if(is_live, start_time_us, NULL), if(is_live, end_time_us, NULL),
+    if(is_live, input_preview, NULL), if(is_live, input_bytes, 0),
+    if(is_live, output_preview, NULL), if(is_live, output_bytes, 0),
+    if(is_live, tags, []), if(is_live, error_preview, NULL), if(is_live, ttft, NULL),
+    if(is_live, source, NULL), if(is_live, environment, NULL),
+    created_at_us, last_updated_at_us, first_version_us,
+    activity.1, activity.2, activity.3, events, NOT is_live
+FROM
+(
+    SELECT
+        workspace, id,
+        {_newest("name")} AS name,
+        {_newest("start_time_us")} AS start_time_us,
+        {_newest("end_time_us")} AS end_time_us,
+        {_newest("input_preview")} AS input_preview,
+        {_newest_where("input_bytes", "isNotNull(trace_fields.input_preview)")} AS input_bytes,
+        {_newest("output_preview")} AS output_preview,
+        {_newest_where("output_bytes", "isNotNull(trace_fields.output_preview)")} AS output_bytes,
+        {_newest("error_preview")} AS error_preview,
+        {_newest("ttft")} AS ttft,
+        {_newest("source")} AS source,
+        {_newest("environment")} AS environment,
+        {_TAGS},
+        {_COUNTS},
+        {_DEFAULT_PROJECT} AS default_project,
+        groupUniqArray(project_id) AS named_projects,
+        groupUniqArray(thread_id) AS named_threads,
+        groupUniqArray((project_id, thread_id)) AS named_places,
+        {_newest_where("project_id", f"project_id != {_NIL}")} AS newest_project,
+        {_newest_where("thread_id", "thread_id != ''")} AS newest_thread,
+        (if(newest_project = {_NIL}, default_project, newest_project), newest_thread) AS home,
+        groupArrayIf(
+            (toUInt128(log_id), log_offset, appended_at_ms, log_id, project_id, thread_id),
+            thread_id != '' AND event != 'delete'
+        ) AS activities,
+        arrayLast(entry -> true, arraySort(arrayFilter(
+            entry -> (if(entry.5 = {_NIL}, default_project, entry.5), entry.6) = home, activities
+        ))) AS newest_activity,
+        (newest_activity.4, newest_activity.2, newest_activity.3) AS activity
+    FROM trace_fields
+    WHERE (workspace, toUInt128(id)) IN (SELECT workspace, toUInt128(id) FROM trace_fields WHERE {COVERED_SQL})
+    GROUP BY workspace, id
+)
+"""
+
+_SPANS: Final = f"""
+INSERT INTO spans (
+    workspace, trace_id, id, project_id, parent_span_id, name, type, start_time_us, end_time_us, input_bytes,
+    output_bytes, tags, error_preview, model, provider, usage, total_estimated_cost, total_estimated_cost_version, ttft,
+    source, environment, created_at_us, last_updated_at_us, first_version_us, events, is_deleted
+)
+SELECT
+    workspace, trace_id, id, folded_project, folded_parent, folded_name, folded_type, folded_start, folded_end,
+    folded_input_bytes, folded_output_bytes, tags, folded_error, folded_model, folded_provider, folded_usage,
+    folded_cost, folded_cost_version, folded_ttft, folded_source, folded_environment,
+    created_at_us, last_updated_at_us, first_version_us, events, has_tombstone
+FROM
+(
+    SELECT
+        workspace, trace_id, id,
+        {_newest_where("project_id", f"project_id != {_NIL}")} AS folded_project,
+        {_newest_where("parent_span_id", f"parent_span_id != {_NIL}")} AS folded_parent,
+        {_newest("name")} AS folded_name,
+        {_newest("type")} AS folded_type,
+        {_newest("start_time_us")} AS folded_start,
+        {_newest("end_time_us")} AS folded_end,
+        {_newest_where("input_bytes", "isNotNull(input)")} AS folded_input_bytes,
+        {_newest_where("output_bytes", "isNotNull(output)")} AS folded_output_bytes,
+        {_TAGS},
+        {_newest("leftUTF8(error_info, 1000)")} AS folded_error,
+        {_newest("model")} AS folded_model,
+        {_newest("provider")} AS folded_provider,
+        {_newest_where("usage", "notEmpty(usage)")} AS folded_usage,
+        {_newest("total_estimated_cost")} AS folded_cost,
+        {_newest("total_estimated_cost_version")} AS folded_cost_version,
+        {_newest("ttft")} AS folded_ttft,
+        {_newest("source")} AS folded_source,
+        {_newest("environment")} AS folded_environment,
+        {_COUNTS}
+    FROM span_events
+    WHERE (workspace, toUInt128(trace_id), toUInt128(id)) IN
+        (SELECT workspace, toUInt128(trace_id), toUInt128(id) FROM span_events WHERE {COVERED_SQL})
+    GROUP BY workspace, trace_id, id
+)
+"""
+
+FOLDS: Final = {"trace_events": _TRACES, "span_events": _SPANS}
+
+# A fold repeats itself by design; deduplication by content would swallow it after rows were erased.
+_SETTINGS: Final[dict[str, str | int]] = {"insert_deduplicate": 0, "max_partitions_per_insert_block": 1000}
+
+
+async def fold(client: ClickHouse, table: str, covered: Covered) -> None:
+    """Fold every trace, or span, of which `covered` holds an event; nothing for tables that are not folded.
+
+    Raises what `ClickHouse.command` raises.
+    """
+    sql = FOLDS.get(table)
+    if sql is not None:
+        await client.command(sql, covered.parameters(), settings=_SETTINGS)

@@ -26,5 +26,5 @@ def build(stages: Mapping[Meters, Sequence[BaseRoute]], *, clock: Clock, retry_a
                 routes += [MeteredRoute(prefix, route, meters) for prefix in PREFIXES]
             else:
                 routes.append(route)
-    app = Starlette(routes=routes, exception_handlers=handlers(retry_after_seconds=retry_after_seconds))  # type: ignore[arg-type]
+    app = Starlette(routes=routes, exception_handlers=handlers(retry_after_seconds=retry_after_seconds))
     return Metering(app, clock=clock, unmatched=GATEWAY)

@@ -1,7 +1,7 @@
 """Bodies that hold many items: one bad item never fails its batch.
 
-A body is decoded as a whole, at the speed of one call. Only where that fails, or an item turns out to be at fault, is it
-taken apart: the good items are taken, the others come back with their bytes and the reason, to be set aside.
+A body is decoded as a whole, at the speed of one call. Only where that fails, or an item turns out to be at fault, is
+it taken apart: the good items are taken, the others come back with their bytes and the reason, to be set aside.
 """
 
 from collections.abc import Callable

@@ -54,7 +54,7 @@ class Reception:
         return project or project_id(self.workspace, DEFAULT_PROJECT_NAME), text
 
     def key_text(self, value: str | None, field: str) -> str | None:
-        """Return a text that becomes part of a key, or None where it is blank; raises Malformed where it is too long."""
+        """Return a text that becomes part of a key, None where it is blank; raises Malformed where it is too long."""
         if value is None or not value.strip():
             return None
         if len(value.encode()) > self.key_bytes_max:

@@ -3,12 +3,15 @@
 Measured with chdb 4.4.0 (ClickHouse 26.9): queries of different connections run in parallel and without the GIL;
 settings, current database and temporary tables belong to a connection; a connection costs 0.15 ms, so each request
 without a session gets one of its own. One connection runs one query at a time, so its owner must.
+
+Rows are given to it as files (`INSERT ... FROM INFILE`). Its streaming insert (`send_insert`) must not be used: what
+fails when the last block is written (too many partitions, a constraint) is swallowed, and reported as written.
 """
 
 import fcntl
 import importlib
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Final
@@ -27,6 +30,7 @@ class Engine:
 
     def __init__(self, path: Path) -> None:
         self.path: Final = path
+        self.spool: Final = path / "threadline.spool"  # rows on their way in
         self.version = ""
         self.timezone = ""
         self.setting_names: frozenset[str] = frozenset()
@@ -45,6 +49,8 @@ class Engine:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as taken:
             raise InvalidSettings(f"another process has the database in {self.path} open") from taken
+        shutil.rmtree(self.spool, ignore_errors=True)  # what a killed process left behind
+        self.spool.mkdir()
         self._native = importlib.import_module("chdb")._chdb  # noqa: SLF001 - its wrapper closes what it hands out
         self._held = self.connect()  # the engine lives as long as a connection to it
         described = self._held.run(b"SELECT version(), timezone()", "TabSeparated", {})
@@ -86,12 +92,11 @@ class Connection:
         self._native = native
         self.progress = Progress()
 
-    def prepare(self, settings: Mapping[str, str], parameters: Mapping[str, str], database: str, mark: str) -> None:
-        """Set what the next query sees; `parameters` only where the query itself cannot be handed them."""
+    def prepare(self, settings: Mapping[str, str], database: str, mark: str) -> None:
+        """Set what the next query sees."""
         if database:
             self._set(f"USE {identifier(database)}")
         wanted = _SERVER_SETTINGS | {_MARK: mark} | dict(settings)
-        wanted |= {f"param_{name}": value for name, value in parameters.items()}
         self._set("SET " + ", ".join(f"{identifier(name)} = {quoted(value)}" for name, value in wanted.items()))
         self.progress = Progress()
 
@@ -150,30 +155,6 @@ class Connection:
                 result_bytes=self.progress.result_bytes + len(content),
             )
             yield content
-
-    def insert(self, text: bytes, format_name: str, pieces: Iterable[bytes]) -> None:
-        """Write rows; the counts in `progress` are the engine's own, taken when everything is written.
-
-        Whatever goes wrong, here or in `pieces`, nothing more is written (blocks already written stay, as in
-        ClickHouse: at most one of 1,048,449 rows or 256 MB is in hand).
-        """
-        try:
-            handle = self._native.send_insert(_text(text), format_name)
-        except RuntimeError as failed:
-            raise EngineFailed(str(failed)) from failed
-        is_written = False
-        try:
-            for piece in pieces:
-                self._native.insert_append(handle, piece)
-            result = self._native.insert_done(handle)
-            is_written = True
-        except RuntimeError as failed:
-            raise EngineFailed(str(failed)) from failed
-        finally:
-            if not is_written:
-                with suppress(RuntimeError):  # already ended by the failure that brought us here
-                    self._native.insert_cancel(handle)
-        self.progress = replace(self.progress, written_rows=result.rows_written(), written_bytes=result.bytes_written())
 
     def close(self) -> None:
         """Give the connection back; a query that still runs on it is cancelled."""

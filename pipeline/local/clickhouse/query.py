@@ -4,12 +4,12 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
-from tempfile import SpooledTemporaryFile
+from tempfile import NamedTemporaryFile, SpooledTemporaryFile
 from typing import IO, Final
 
 from pipeline.adapters.clock import Clock
 from pipeline.local.clickhouse.encodings import decoded, encoder
-from pipeline.local.clickhouse.engine import Connection, Engine
+from pipeline.local.clickhouse.engine import Connection, Engine, quoted
 from pipeline.local.clickhouse.failures import QUERY_IS_TOO_LARGE, QueryFailed
 from pipeline.local.clickhouse.sessions import Session
 from pipeline.local.clickhouse.statement import Kind, Statement, parse_statement
@@ -103,16 +103,24 @@ class Query:
         connection = self._connection = self._session.connection if self._session else self._engine.connect()
         head, rest = self._read_head()
         statement = parse_statement(head)
-        is_insert = statement.kind is Kind.INSERT
         for repeated in self._repeated:
             connection.run(repeated, "Null", {})
-        bound = self._asked.parameters if is_insert else {}
-        connection.prepare(self._asked.settings, bound, self._asked.database, self.mark)
-        if is_insert:
-            data = chain((head[statement.data_start :],), rest)
-            connection.insert(head[: statement.text_end], statement.format_name or "Values", filter(None, data))
+        connection.prepare(self._asked.settings, self._asked.database, self.mark)
+        if statement.kind is Kind.INSERT:
+            self._insert(connection, statement, head, rest)
             return self._answer(None, b"", started)
         return self._run(connection, statement, _whole(head, rest), started)
+
+    def _insert(self, connection: Connection, statement: Statement, head: bytes, rest: Iterator[bytes]) -> None:
+        """Write the rows that follow a statement: all of them are on disk before the engine sees the first."""
+        with NamedTemporaryFile(dir=self._engine.spool) as rows:
+            for piece in chain((head[statement.data_start :],), rest):
+                rows.write(piece)
+            rows.flush()
+            source = f" FROM INFILE {quoted(rows.name)} COMPRESSION 'none' ".encode()
+            before, settings = head[: statement.settings_start], head[statement.settings_start : statement.text_end]
+            text = before + source + settings + f" FORMAT {statement.format_name}".encode()
+            connection.run(text, "Null", self._asked.parameters)
 
     def _end(self) -> None:
         """Close what is open, once; the session's connection is put back to what the session has set."""

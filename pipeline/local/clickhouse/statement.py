@@ -48,10 +48,15 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What kind it is, the format it names, and, of an INSERT, where its text ends and its data begins (bytes)."""
+    """What kind it is and the format it names.
+
+    Of an INSERT also, in bytes: where its SETTINGS begin (`text_end` if it has none), where its text ends before FORMAT
+    or VALUES, and where its data begins.
+    """
 
     kind: Kind
     format_name: str | None = None
+    settings_start: int = 0
     text_end: int = 0
     data_start: int = 0
 
@@ -93,6 +98,7 @@ def _insert(first: _Word, words: Iterator[_Word], text: bytes) -> Statement:
     """Find FORMAT <name> or VALUES before any other source of rows."""
     seen: list[_Word] = []
     before = first
+    settings_start: int | None = None
     for word in words:
         seen.append(word)
         if before.value in _NAMES_FOLLOW:
@@ -100,11 +106,18 @@ def _insert(first: _Word, words: Iterator[_Word], text: bytes) -> Statement:
             continue
         if word.value in _SOURCES:
             break
+        if word.value == b"SETTINGS" and settings_start is None:
+            settings_start = word.start
         if word.value == b"VALUES":
-            return Statement(Kind.INSERT, "Values", word.start, _data_start(text, word.end))
-        if before.value == b"FORMAT" and word.raw[:1].isalpha():
-            return Statement(Kind.INSERT, word.raw.decode(), before.start, _data_start(text, word.end))
-        before = word
+            end, name = word.start, "Values"
+        elif before.value == b"FORMAT" and word.raw[:1].isalpha():
+            end, name = before.start, word.raw.decode()
+        else:
+            before = word
+            continue
+        return Statement(
+            Kind.INSERT, name, end if settings_start is None else settings_start, end, _data_start(text, word.end)
+        )
     _refuse_second_statement([*seen, *words])
     return Statement(Kind.ACTION)
 

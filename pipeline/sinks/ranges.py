@@ -1,0 +1,77 @@
+"""Which records of a log a batch of rows covers, and how SQL finds those rows again."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+from uuid import UUID
+
+PLAN_VERSION: Final = 1
+"""Raised when the rows made from the same records change: an old token would let ClickHouse discard the new rows."""
+
+COVERED_SQL: Final = """log_id = {log_id:UUID}
+    AND appended_at_ms BETWEEN {appended_from_ms:Int64} AND {appended_to_ms:Int64}
+    AND log_offset >= transform(log_partition, {partitions:Array(UInt32)}, {firsts:Array(UInt64)}, toUInt64(-1))
+    AND log_offset <= transform(log_partition, {partitions:Array(UInt32)}, {lasts:Array(UInt64)}, toUInt64(0))"""
+"""True for the rows that `Covered.parameters` describes.
+
+The append times say little, but minmax indices on them leave only the newest granules to read: offsets of different
+partitions are no measure of age.
+"""
+
+
+class Span(NamedTuple):
+    """The offsets of one partition, both ends included."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """Records of one log: the offsets of each partition, how many of them are rows, and when they were appended."""
+
+    log_id: UUID
+    topic: str
+    offsets: Mapping[int, Span]
+    rows: int
+    appended_from_ms: int
+    appended_to_ms: int
+
+    def parameters(self) -> dict[str, object]:
+        """Return what COVERED_SQL binds."""
+        return {
+            "log_id": self.log_id,
+            "appended_from_ms": self.appended_from_ms,
+            "appended_to_ms": self.appended_to_ms,
+            "partitions": list(self.offsets),
+            "firsts": [span.first for span in self.offsets.values()],
+            "lasts": [span.last for span in self.offsets.values()],
+        }
+
+    def token(self, table: str) -> str:
+        """Return the deduplication token of inserting exactly these rows into `table`."""
+        places = ",".join(f"{partition}:{span.first}-{span.last}" for partition, span in sorted(self.offsets.items()))
+        text = f"{PLAN_VERSION}|{self.log_id}|{self.topic}|{table}|{self.rows}|{places}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Place(NamedTuple):
+    """Where one record stands in its log, and when it was appended."""
+
+    partition: int
+    offset: int
+    appended_at_ms: int
+
+
+def covering(log_id: UUID, topic: str, places: Sequence[Place]) -> Covered:
+    """Return what `places`, at least one, cover."""
+    offsets: dict[int, Span] = {}
+    for partition, offset, _ in places:
+        span = offsets.get(partition)
+        if span is None:
+            offsets[partition] = Span(offset, offset)
+        else:
+            offsets[partition] = Span(min(span.first, offset), max(span.last, offset))
+    times = [place.appended_at_ms for place in places]
+    return Covered(log_id, topic, offsets, len(places), min(times), max(times))

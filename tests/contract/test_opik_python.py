@@ -1,0 +1,31 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.client_env import client_python, run_client
+from tests.support.running import RunningStack
+
+HERE = Path(__file__).parent
+TIMEOUT_SECONDS = 4
+
+
+@pytest.fixture(scope="module")
+def opik_python() -> Path:
+    return client_python("opik==2.2.122")
+
+
+def test_the_real_client_sees_its_thread_active_then_inactive_and_reads_the_conversation(
+    opik_python: Path, tmp_path: Path
+) -> None:
+    with RunningStack(tmp_path, "--thread-timeout", f"{TIMEOUT_SECONDS}s") as stack:
+        printed = run_client(
+            opik_python, HERE / "opik" / "first_conversation.py", str(TIMEOUT_SECONDS), base_url=stack.base_url
+        )
+
+    seen = json.loads(printed.splitlines()[-1])
+    assert seen["active_after"] <= 3
+    assert TIMEOUT_SECONDS - 0.5 <= seen["inactive_after"] <= TIMEOUT_SECONDS + 2
+    assert (seen["input"], seen["output"]) == ("What is Opik?", "Opik is an Open Source GenAI platform")
+    assert (seen["first_message"], seen["last_message"]) == (seen["input"], seen["output"])
+    assert seen["messages"] == 2

@@ -1,0 +1,20 @@
+"""Wait for what another process will do, by looking again; bounded, and with a word on what was last seen."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+LOOK_INTERVAL_SECONDS = 0.05
+
+Seen = TypeVar("Seen")
+
+
+def wait_until(look: Callable[[], Seen], holds: Callable[[Seen], bool], *, seconds_max: float) -> Seen:
+    """Return what `look` sees as soon as it `holds`."""
+    pause = threading.Event()
+    until = time.monotonic() + seconds_max
+    while not holds(seen := look()):
+        assert time.monotonic() < until, f"not within {seconds_max} s; last seen: {seen!r}"
+        pause.wait(LOOK_INTERVAL_SECONDS)
+    return seen
