@@ -50,11 +50,11 @@ def parse_thread_key(key: bytes) -> ThreadRef:
 
     Raises ValueError where `key` is no thread key, or another spelling of one: the spelling decides the partition.
     """
-    mark, workspace, project, thread_id = key.decode().split(_SEPARATOR, 3)
-    project_id = UUID(project)
-    if mark != _THREAD_MARK or not thread_id or str(project_id) != project:
+    mark, workspace, spelled, thread_id = key.decode().split(_SEPARATOR, 3)
+    project = UUID(spelled)
+    if mark != _THREAD_MARK or not thread_id or str(project) != spelled:
         raise ValueError("not a thread key")
-    return ThreadRef(workspace, project_id, thread_id)
+    return ThreadRef(workspace, project, thread_id)
 
 
 def is_thread_key(key: bytes | None) -> bool:

@@ -7,25 +7,19 @@ answer. The answer comes back through the one partition of `thread-replies` that
 import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
+
+import msgspec
 
 from pipeline.adapters.clock import Clock
 from pipeline.adapters.telemetry.metrics import GATEWAY_COMMAND_SECONDS, GATEWAY_OVERLOADS
 from pipeline.errors import Overloaded
-from pipeline.events.controls import Command, CommandKind, ReplyTo
-from pipeline.events.identity import ThreadRef
+from pipeline.events.controls import CommandKind, ReplyTo
+from pipeline.events.envelope import Record
 from pipeline.events.threads import CommandReply
 from pipeline.gateway.publish import Publisher
 from pipeline.settings import GatewaySettings
 from pipeline.topics import TRACES
-
-
-class Wish(NamedTuple):
-    """A command, and the thread it is about."""
-
-    kind: CommandKind
-    thread: ThreadRef
-    command: Command
 
 
 class Expected(Protocol):
@@ -62,18 +56,18 @@ class Commands:
         self._publisher: Final = publisher
         self._replies: Final = replies
 
-    async def ask(self, wishes: Sequence[Wish]) -> list[CommandReply]:
-        """Return the stream's answer to each of `wishes`, in their order.
+    async def ask(self, kind: CommandKind, commands: Sequence[Record]) -> list[CommandReply]:
+        """Return the stream's answer to each of `commands`, records of one kind, in their order.
 
-        Raises Overloaded where one has not come within settings.command_timeout_seconds: the commands stand in the log
-        and will be decided, so asking again must do no harm (and does none: scores are set once, a closed thread is
-        closed). Raises BrokerUnavailable where Kafka does not take them.
+        Raises Overloaded where one has not come within settings.command_timeout_seconds. The commands stand in the log
+        and will be decided all the same; asking again does no harm: a score is set once, a closed thread is closed.
+        Raises BrokerUnavailable where Kafka does not take them.
         """
         began = self._clock.monotonic()
-        with self._replies.expect(len(wishes)) as expected:
+        with self._replies.expect(len(commands)) as expected:
             records = [
-                wish.command.record(wish.kind, wish.thread, awaited.reply_to)
-                for wish, awaited in zip(wishes, expected, strict=True)
+                msgspec.structs.replace(command, headers=command.headers + awaited.reply_to.headers())
+                for command, awaited in zip(commands, expected, strict=True)
             ]
             await self._publisher.publish({TRACES: records})
             try:
@@ -85,6 +79,5 @@ class Commands:
                     f"the stream has not decided within {self._settings.command_timeout_seconds:g} s",
                     retry_after_seconds=self._settings.retry_after_seconds,
                 ) from error
-        for kind in {wish.kind for wish in wishes}:
-            GATEWAY_COMMAND_SECONDS.labels(kind).observe(self._clock.monotonic() - began)
+        GATEWAY_COMMAND_SECONDS.labels(kind).observe(self._clock.monotonic() - began)
         return answers

@@ -97,6 +97,12 @@ def apply(filters: Sequence[Filter], fields: Mapping[str, Field], statement: Sta
         statement.where(_condition(given, field, statement))
 
 
+def contains(text: str, fields: Sequence[Field], statement: Statement) -> str:
+    """Return the condition that at least one of `fields` contains `text`, in whatever case."""
+    predicate = _folded("contains", statement.bind(text, "String"))
+    return " OR ".join(field.condition(predicate, "", statement) for field in fields)
+
+
 def _condition(given: Filter, field: Field, statement: Statement) -> str:
     key = ""
     if field.kind in _KEYED:

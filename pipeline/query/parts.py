@@ -9,6 +9,8 @@ is sound because a row's partition follows from its id), 255 ms with GROUP BY an
 
 from typing import Final
 
+from pipeline.events.scores import EntityType
+
 _NARROW: Final = "/* narrow */"
 _BY_THREADS: Final = "AND thread_id IN {thread_ids:Array(String)}"
 
@@ -185,14 +187,18 @@ def thread_parts(*, narrowed: bool = False) -> dict[str, str]:
     return {name: part.replace(_NARROW, _BY_THREADS if narrowed else "") for name, part in parts.items()}
 
 
-def score_parts(entity_type: str, *, narrowed: bool = False) -> dict[str, str]:
-    """Return `scores`; of threads it needs `threads`. `narrowed` to the parameter `entities`, ids as numbers."""
+def score_parts(entity_type: EntityType, *, narrowed: bool = False) -> dict[str, str]:
+    """Return `scores`, or `span_scores` of spans; of threads it needs `threads`.
+
+    `narrowed` to the parameter `entities`, ids as numbers.
+    """
     authors = SCORE_AUTHORS.replace("'entity'", f"'{entity_type}'")
     counted = COUNTED if entity_type == "thread" else "SELECT * FROM score_authors"
+    prefix = "span_" if entity_type == "span" else ""
     return {
-        "score_authors": authors.replace(_NARROW, _BY_ENTITIES if narrowed else ""),
-        "counted": counted,
-        "scores": SCORES,
+        f"{prefix}score_authors": authors.replace(_NARROW, _BY_ENTITIES if narrowed else ""),
+        f"{prefix}counted": counted.replace("FROM score_authors", f"FROM {prefix}score_authors"),
+        f"{prefix}scores": SCORES.replace("FROM counted", f"FROM {prefix}counted"),
     }
 
 

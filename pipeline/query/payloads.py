@@ -5,18 +5,18 @@ under several thread ids (the start copy of the SDKs names none), so `trace_fiel
 under which; both steps follow a sorting key.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
 from pipeline.query.filters import Field, Kind, Predicate
-from pipeline.query.reader import Reader, chunks
+from pipeline.query.reader import Item, Reader, chunks
 from pipeline.query.statement import Statement
 
 CHUNK_BYTES_MAX: Final = 8 * 1024 * 1024
-CHUNK_ITEMS_MAX: Final = 500
+CHUNK_ITEMS_MAX: Final = 2000
 _OTHERS_BYTES: Final = 1024  # what metadata and error are taken to weigh; their sizes are not kept
 
 _SHOWN: Final = """
@@ -33,7 +33,7 @@ _FIELDS: Final = ("input", "output", "metadata", "error_info")
 def _payload_sql(source: str) -> str:
     """Return the query of payloads from `source`; text that is no JSON (of a direct producer) is given as a string."""
     newest = ",\n".join(
-        f"    argMax(if(isValidJSON({field}), {field}, toJSONString({field})), (version_us, content_hash)) AS {field}"
+        f"    argMax(if({field} IS NULL OR isValidJSON({field}), {field}, toJSONString({field})), (version_us, content_hash)) AS {field}"
         for field in _FIELDS
     )
     return "\n".join(("SELECT id,", newest, source, "GROUP BY id"))
@@ -62,10 +62,9 @@ _SPANS_SHOWN: Final = _shown(_SPANS)
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """Whose payload is wanted, and how many bytes it is known to have. `trace_id` is set for spans."""
+    """Whose payload is wanted. `trace_id` is set for spans."""
 
     id: UUID
-    size_bytes: int
     trace_id: UUID | None = None
 
 
@@ -78,18 +77,12 @@ class Payload(msgspec.Struct, frozen=True):
     error_info: str | None = None
 
 
-async def payload_chunks(
-    reader: Reader, workspace: str, wanted: Sequence[Wanted], *, truncate: bool
-) -> AsyncIterator[dict[UUID, Payload]]:
-    """Yield the payloads in the order wanted, a bounded number of bytes at a time; the dicts cover runs of `wanted`."""
-    sizes = [item.size_bytes + _OTHERS_BYTES for item in wanted]
-    for run in chunks(wanted, sizes, bytes_max=CHUNK_BYTES_MAX, items_max=CHUNK_ITEMS_MAX):
-        yield await _payloads(reader, workspace, run, truncate=truncate)
-
-
-async def _payloads(
+async def payloads(
     reader: Reader, workspace: str, wanted: Sequence[Wanted], *, truncate: bool
 ) -> dict[UUID, Payload]:
+    """Return the payloads by id: all of traces, or all of spans. The caller bounds how much it wants (`runs_of`)."""
+    if not wanted:
+        return {}
     parameters: dict[str, object] = {
         "workspace": workspace, "ids": [item.id.int for item in wanted], "truncate": truncate,
     }  # fmt: skip
@@ -98,6 +91,12 @@ async def _payloads(
         parameters["trace_ids"] = sorted(traces)
     found = await reader.ask(_SPANS_SHOWN if traces else _TRACES_SHOWN, parameters)
     return {item.id: Payload() for item in wanted} | {row["id"]: _payload(row) for row in found}
+
+
+def runs_of(rows: Sequence[Item], sizes: Sequence[int]) -> list[Sequence[Item]]:
+    """Return `rows` in runs whose payloads, of `sizes` bytes, may be held at once."""
+    whole = [size + _OTHERS_BYTES for size in sizes]
+    return chunks(rows, whole, bytes_max=CHUNK_BYTES_MAX, items_max=CHUNK_ITEMS_MAX)
 
 
 def _payload(row: dict[str, Any]) -> Payload:

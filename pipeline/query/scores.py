@@ -21,7 +21,8 @@ async def scores_of(
         return {}
     parameters = {"workspace": workspace, "entities": [entity.int for entity in ids]}
     statement = Statement(score_parts(entity_type, narrowed=True), parameters)
-    return _by_entity(await reader.rows(statement, "SELECT * FROM scores", "ORDER BY name"))
+    select = "SELECT * FROM span_scores" if entity_type == "span" else "SELECT * FROM scores"
+    return _by_entity(await reader.rows(statement, select, "ORDER BY name"))
 
 
 async def thread_scores(
@@ -44,12 +45,12 @@ async def thread_score_names(reader: Reader, scope: Scope, *, lenient: bool) -> 
     return [row["name"] for row in found]
 
 
-def score_field(entity: str, prefix: str = "") -> Field:
-    """Return the field whose key names a score, compared by its value; `prefix` tells apart the parts it reads."""
+def score_field(entity: str) -> Field:
+    """Return the field whose key names a score of `entity` (its id as a number), compared by the score's value."""
 
     def condition(predicate: Predicate, key: str, _: Statement) -> str:
-        table = f"{prefix}scores"
-        return f"{entity} IN (SELECT entity FROM {table} WHERE lowerUTF8(name) = lowerUTF8({key}) AND {predicate('average')})"  # noqa: S608, E501
+        holds = f"lowerUTF8(name) = lowerUTF8({key}) AND {predicate('average')}"
+        return f"{entity} IN (SELECT entity FROM scores WHERE {holds})"  # noqa: S608 - values are bound
 
     return Field("score", condition)
 

@@ -36,6 +36,13 @@ class Statement:
         conditions = " AND ".join(f"({condition})" for condition in self._conditions) or "1"
         return "\n".join(("WITH", parts, select, "WHERE", conditions, tail))
 
+    def choose(self, name: str, source: str) -> "Statement":
+        """Make what of `source` meets the conditions so far a part called `name`, and begin with no conditions."""
+        conditions = " AND ".join(f"({condition})" for condition in self._conditions) or "1"
+        self._parts[name] = f"SELECT * FROM {source} WHERE {conditions}"  # noqa: S608 - values are bound
+        self._conditions.clear()
+        return self
+
     def parameters(self, sql: str) -> dict[str, object]:
         """Return the values that `sql` names."""
         return {name: value for name, value in self._given.items() if f"{{{name}:" in sql}

@@ -1,28 +1,30 @@
-"""From Kafka to the agent in bulk: Faust's consumer with three of its paths replaced.
+"""From Kafka to the agent in bulk: Faust's consumer with its slow paths replaced.
 
 Faust moves each record through four asyncio tasks, a lock and a queue (11 to 13 thousand records a second), and tracks
 the acknowledgement of each. Here what one poll brought for one partition is one batch; the agent takes batches from a
 queue of its own, and offsets are committed up to the last record that was applied.
 
 The queue is not one of Faust's on purpose: Faust empties its queues whenever flow is resumed, the last time after it
-has moved the positions to the committed offsets, and what was read in between would be lost. A batch that a rebalance
-has made stale is recognised by its partition instead.
+has moved the positions to the committed offsets, and what was read in between would be lost.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
 
-import faust
+from faust import App
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from mode.threads import WorkerThread
 
 from pipeline.stream import faust_internals
+from pipeline.stream.owned import Owned
 from pipeline.stream.partition import Partition
 
 BATCHES_AHEAD_MAX: Final = 4
-POLL_SECONDS_MAX: Final = 1.0
+POLL_SECONDS_MAX: Final = 0.25
 FETCH_WAIT_MS_MAX: Final = 250
 
 
@@ -33,34 +35,121 @@ class Batch(NamedTuple):
     records: Sequence[Any]
 
 
-class Restored(NamedTuple):
-    """Tells Faust's recovery how far a changelog partition has been read; it looks at nothing else of an event."""
+@dataclass
+class Intake:
+    """Where the consumer puts what it reads, and whom it asks to commit."""
 
-    message: "Progress"
+    owned: Owned
+    changelog: str
+    fetch_bytes_max: int
+    commit: Callable[[], Awaitable[bool]]
+    batches: asyncio.Queue[Batch] = field(default_factory=lambda: asyncio.Queue(BATCHES_AHEAD_MAX))
+    turns: int = 0
+    """How often the consumer loop has turned; a watchdog looks whether it grows."""
 
 
-class Progress(NamedTuple):
-    """The place in a changelog."""
+class Place(NamedTuple):
+    """How far a changelog partition has been read."""
 
     tp: TP
     offset: int
 
 
-class ForAgent(Protocol):
-    """What the consumer needs of the app."""
+class Progress(NamedTuple):
+    """Stands in for the events of a changelog, of which Faust's recovery looks at nothing but the place."""
 
-    changelog: str
-    batches: asyncio.Queue[Batch]
-    fetch_bytes_max: int
+    message: Place
 
-    def partition(self, number: int) -> Partition | None:
-        """Return a partition that is owned and restored."""
 
-    def restore(self, number: int, records: Sequence[Any]) -> None:
-        """Take in records of the changelog."""
+class DaemonThread(WorkerThread):  # type: ignore[misc]
+    """The OS thread of the Kafka client; one that hangs must not keep a failed process alive."""
 
-    def note_progress(self) -> None:
-        """Hear that the consumer loop turned once more."""
+    def __init__(self, service: Any, **options: Any) -> None:
+        super().__init__(service, **options)
+        self.daemon = True
 
-    async def commit_all(self) -> bool:
-        """Make everything durable and commit."""
+
+class FetchingThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """Faust's thread of the Kafka client, with the fetches bounded by our settings."""
+
+    Worker = DaemonThread
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        client = super()._create_worker_consumer(transport)
+        fetch_bytes_max = self.app.intake.fetch_bytes_max
+        faust_internals.bound_fetches(client, fetch_bytes_max=fetch_bytes_max, wait_ms_max=FETCH_WAIT_MS_MAX)
+        return client
+
+
+class BulkConsumer(driver.Consumer):  # type: ignore[misc]
+    """Faust's consumer, draining polls whole."""
+
+    def _new_consumer_thread(self) -> FetchingThread:
+        return FetchingThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002
+        """Commit what was applied; called in turn, by Faust's timer, at a rebalance and at the end."""
+        return await self.app.intake.commit()  # type: ignore[no-any-return]
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Do nothing: Faust's look for stuck streams knows only its own queues; `worker` has a watchdog."""
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                await self._drain_once()
+        except self.consumer_stopped_errors:
+            if not self.app.should_stop:
+                raise
+
+    async def _drain_once(self) -> None:
+        """Hand on what one poll brings.
+
+        What was read before a rebalance is dropped: Faust's recovery moves all positions afterwards. From the poll to
+        the look-up of every partition there is no await, so that no batch can meet the partition of a later assignment.
+        """
+        intake = self.app.intake
+        intake.turns += 1
+        generation_id = self.app.consumer_generation_id
+        shares = await faust_internals.next_records(self, POLL_SECONDS_MAX)
+        if not self.flow_active or self.app.consumer_generation_id != generation_id:
+            return
+        batches = []
+        for place, records in shares.items():
+            if place.topic == intake.changelog:
+                intake.owned.restore(place.partition, records)
+            elif (partition := intake.owned.live(place.partition)) is not None:
+                batches.append(Batch(partition, records))
+        if self.app.in_recovery:
+            self._report_progress()
+        for batch in batches:
+            await intake.batches.put(batch)
+
+    def _report_progress(self) -> None:
+        """Tell Faust's recovery how far the changelog has been read.
+
+        The position counts and not the last record: behind it there may be control records of a transaction.
+        """
+        tables = self.app.tables
+        for tp in tables.recovery.active_tps:
+            position = faust_internals.position_of(self, tp)
+            if position is not None and position > 0:
+                tables.changelog_queue.force_put_nowait(Progress(Place(ensure_TP(tp), position - 1)))
+
+
+class BulkTransport(driver.Transport):  # type: ignore[misc]
+    """Faust's transport, with our consumer."""
+
+    Consumer = BulkConsumer
+
+
+class BulkApp(App):  # type: ignore[misc]
+    """A Faust app whose consumer fills `intake`; it is set before the start."""
+
+    intake: Intake
+
+    def _new_transport(self) -> BulkTransport:
+        return BulkTransport(self.conf.broker_consumer, self)
+
+    async def on_first_start(self) -> None:
+        """Do nothing: Faust would make a data directory, and nothing is kept on disk."""

@@ -63,10 +63,10 @@ def bound_fetches(client: Any, *, fetch_bytes_max: int, wait_ms_max: int) -> Non
     client._fetch_max_wait_ms = wait_ms_max
 
 
-async def next_records(consumer: Any, timeout_seconds: float) -> tuple[Mapping[Any, list[Any]], set[TP] | None]:
+async def next_records(consumer: Any, timeout_seconds: float) -> Mapping[Any, list[Any]]:
     """Wait for records of the partitions that are not paused."""
-    records, active = await consumer._wait_next_records(timeout_seconds)
-    return records or {}, active
+    records, _ = await consumer._wait_next_records(timeout_seconds)
+    return records or {}
 
 
 def position_of(consumer: Any, partition: TP) -> int | None:

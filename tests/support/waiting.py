@@ -1,8 +1,9 @@
 """Wait for what another process will do, by looking again; bounded, and with a word on what was last seen."""
 
+import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 LOOK_INTERVAL_SECONDS = 0.05
@@ -17,4 +18,13 @@ def wait_until(look: Callable[[], Seen], holds: Callable[[Seen], bool], *, secon
     while not holds(seen := look()):
         assert time.monotonic() < until, f"not within {seconds_max} s; last seen: {seen!r}"
         pause.wait(LOOK_INTERVAL_SECONDS)
+    return seen
+
+
+async def eventually(look: Callable[[], Awaitable[Seen]], holds: Callable[[Seen], bool], *, seconds_max: float) -> Seen:
+    """Return what `look` sees as soon as it `holds`, for tests in an event loop."""
+    until = time.monotonic() + seconds_max
+    while not holds(seen := await look()):
+        assert time.monotonic() < until, f"not within {seconds_max} s; last seen: {seen!r}"
+        await asyncio.sleep(LOOK_INTERVAL_SECONDS)
     return seen

@@ -4,7 +4,9 @@ The id of a log is written once, when its topic is created, to the compacted top
 offsets contains it: a topic created anew begins at offset 0 again, and must not be taken for the old one.
 """
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import Any, Final
 from uuid import UUID
 
@@ -12,7 +14,7 @@ import msgspec
 import uuid_utils.compat as uuids
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from pipeline.adapters.clock import Clock
 from pipeline.adapters.kafka.producer import EventProducer
@@ -22,36 +24,44 @@ from pipeline.events.envelope import SCHEMA_VERSION_HEADER, Record
 from pipeline.settings import KafkaSettings
 from pipeline.topics import LOG_IDS, TOPICS, Topic
 
-_ALREADY_EXISTS: Final = 36
 _BIRTHS: Final = msgspec.json.Decoder(LogBirth)
 
 
 async def ensure_topics(settings: KafkaSettings, clock: Clock) -> list[str]:
     """Create what is missing and return its names.
 
-    Raises SchemaMismatch where a topic that exists has another number of partitions than declared, and
-    BrokerUnavailable where the broker does not answer.
+    A topic without a log id gets one, since a run may have ended between creating it and naming it. Raises
+    SchemaMismatch where a topic that exists has another number of partitions than declared, and BrokerUnavailable where
+    the broker does not answer.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, client_id="threadline-migrate")
-    try:
-        await admin.start()
-        existing = {entry["topic"]: len(entry["partitions"]) for entry in await admin.describe_topics()}
-        _check_partitions(settings, existing)
-        missing = [topic for topic in TOPICS if topic.name not in existing]
-        created = await _create(admin, settings, missing)
-    except KafkaError as error:
-        raise BrokerUnavailable(f"no Kafka at {settings.bootstrap}: {error!r}") from error
-    finally:
-        await admin.close()
-    await _name_logs(settings, clock, created)
+    async with _connected(settings) as admin:
+        created = await _create(admin, settings, await _missing(admin, settings))
+    # Before log-ids exists nothing can have been named; the client would wait long for a topic that it does not know.
+    named = {} if LOG_IDS in created else await _read_births(settings)
+    await _name_logs(settings, clock, [topic for topic in TOPICS if topic in created or topic.name not in named])
     return [topic.name for topic in created]
+
+
+async def check_topics(settings: KafkaSettings) -> None:
+    """Check that every declared topic is there; to be called before any client names one.
+
+    A broker may create a topic because a client asks for it, with its own number of partitions and configuration.
+    Raises SchemaMismatch where one is missing or has another number of partitions than declared, and BrokerUnavailable
+    where the broker does not answer.
+    """
+    async with _connected(settings) as admin:
+        if missing := await _missing(admin, settings):
+            names = ", ".join(topic.name for topic in missing)
+            raise SchemaMismatch(f"no topic {names}: run `threadline migrate` first")
 
 
 async def read_log_ids(settings: KafkaSettings) -> dict[str, UUID]:
     """Return the log id of every topic.
 
-    Raises SchemaMismatch where a declared topic has none, and BrokerUnavailable where the broker does not answer.
+    Raises SchemaMismatch where a declared topic is missing or has none, and BrokerUnavailable where the broker does not
+    answer.
     """
+    await check_topics(settings)
     found = await _read_births(settings)
     missing = [topic.name for topic in TOPICS if topic.name not in found]
     if missing:
@@ -64,11 +74,30 @@ def partitions_of(topic: Topic, settings: KafkaSettings) -> int:
     return topic.partitions or settings.partitions
 
 
-def _check_partitions(settings: KafkaSettings, existing: dict[str, int]) -> None:
+@asynccontextmanager
+async def _connected(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=settings.bootstrap,
+        client_id="threadline-admin",
+        request_timeout_ms=settings.request_timeout_ms,
+    )
+    try:
+        await admin.start()
+        yield admin
+    except (KafkaError, TimeoutError) as error:
+        raise BrokerUnavailable(f"no Kafka at {settings.bootstrap}: {error!r}") from error
+    finally:
+        await admin.close()
+
+
+async def _missing(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> list[Topic]:
+    """Return the declared topics that do not exist; all are listed, since naming one may create it."""
+    existing = {entry["topic"]: len(entry["partitions"]) for entry in await admin.describe_topics()}
     for topic in TOPICS:
         have, want = existing.get(topic.name), partitions_of(topic, settings)
         if have is not None and have != want:
             raise SchemaMismatch(f"topic {topic.name} has {have} partitions, declared are {want}")
+    return [topic for topic in TOPICS if topic.name not in existing]
 
 
 async def _create(admin: AIOKafkaAdminClient, settings: KafkaSettings, missing: Iterable[Topic]) -> list[Topic]:
@@ -89,15 +118,18 @@ async def _create(admin: AIOKafkaAdminClient, settings: KafkaSettings, missing: 
     )
     created = []
     for name, code, *detail in answer.topic_errors:
+        error = for_code(code)
         if code == 0:
             created.append(wanted[name])
-        elif code != _ALREADY_EXISTS:
-            raise SchemaMismatch(f"topic {name} could not be created: error {code} {detail}")
+        elif error.retriable:
+            raise BrokerUnavailable(f"topic {name} could not be created: {error.__name__} {detail}")
+        elif error is not TopicAlreadyExistsError:
+            raise SchemaMismatch(f"topic {name} could not be created: {error.__name__} {detail}")
     return created
 
 
-async def _name_logs(settings: KafkaSettings, clock: Clock, created: Iterable[Topic]) -> None:
-    births = [LogBirth(log_id=uuids.uuid7(), topic=topic.name, created_at_us=clock.now_us()) for topic in created]
+async def _name_logs(settings: KafkaSettings, clock: Clock, nameless: Iterable[Topic]) -> None:
+    births = [LogBirth(log_id=uuids.uuid7(), topic=topic.name, created_at_us=clock.now_us()) for topic in nameless]
     records = [
         Record(birth.topic.encode(), msgspec.json.encode(birth), (SCHEMA_VERSION_HEADER,), partition=0)
         for birth in births
@@ -109,17 +141,22 @@ async def _name_logs(settings: KafkaSettings, clock: Clock, created: Iterable[To
 async def _read_births(settings: KafkaSettings) -> dict[str, UUID]:
     place = TopicPartition(LOG_IDS.name, 0)
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+        bootstrap_servers=settings.bootstrap,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        request_timeout_ms=settings.request_timeout_ms,
     )
     found: dict[str, UUID] = {}
     try:
         await consumer.start()
         consumer.assign([place])
-        end = (await consumer.end_offsets([place]))[place]
-        while await consumer.position(place) < end:
-            birth = _BIRTHS.decode((await consumer.getone(place)).value)
-            found[birth.topic] = birth.log_id
-    except KafkaError as error:
+        # The client itself would wait for ever on a broker that goes away.
+        async with asyncio.timeout(settings.request_timeout_ms / 1000):
+            end = (await consumer.end_offsets([place]))[place]
+            while await consumer.position(place) < end:
+                birth = _BIRTHS.decode((await consumer.getone(place)).value)
+                found[birth.topic] = birth.log_id
+    except (KafkaError, TimeoutError) as error:
         raise BrokerUnavailable(f"the log ids could not be read: {error!r}") from error
     finally:
         await consumer.stop()

@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from pipeline.adapters.kafka.admin import partitions_of
+from pipeline.adapters.kafka.admin import check_topics, partitions_of
 from pipeline.errors import BrokerUnavailable
 from pipeline.settings import KafkaSettings
 from pipeline.topics import Topic
@@ -24,10 +24,20 @@ class Bounds(NamedTuple):
 async def read_bounds(settings: KafkaSettings, topics: Iterable[Topic], group: str) -> dict[str, list[Bounds]]:
     """Return the bounds of every partition of `topics`, in partition order, for one consumer group.
 
-    Where the group has committed nothing, `committed` is `begin`. Raises BrokerUnavailable where Kafka does not answer.
+    Where the group has committed nothing, `committed` is `begin`. Raises SchemaMismatch where a declared topic is
+    missing, and BrokerUnavailable where Kafka does not answer.
     """
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.bootstrap, enable_auto_commit=False)
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, client_id="threadline-offsets")
+    await check_topics(settings)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.bootstrap,
+        enable_auto_commit=False,
+        request_timeout_ms=settings.request_timeout_ms,
+    )
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=settings.bootstrap,
+        client_id="threadline-offsets",
+        request_timeout_ms=settings.request_timeout_ms,
+    )
     try:
         await consumer.start()
         await admin.start()
@@ -40,7 +50,7 @@ async def read_bounds(settings: KafkaSettings, topics: Iterable[Topic], group: s
             found[topic.name] = [
                 Bounds(begins[place], ends[place], max(begins[place], _offset(committed, place))) for place in places
             ]
-    except KafkaError as error:
+    except (KafkaError, TimeoutError) as error:
         raise BrokerUnavailable(f"no Kafka at {settings.bootstrap}: {error!r}") from error
     finally:
         await admin.close()

@@ -5,41 +5,45 @@ partition gathers and goes out as the next one, so that batches grow with the lo
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Final, Self, TypeVar
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from pipeline.adapters.kafka.packing import pack
 from pipeline.adapters.kafka.partitioner import partition_of
-from pipeline.errors import BrokerUnavailable
+from pipeline.errors import BrokerUnavailable, TooLarge
 from pipeline.events.envelope import Record
 from pipeline.settings import KafkaSettings
 from pipeline.topics import RECORD_BYTES_MAX, Topic
 
-_BATCH_BYTES_MAX = 1024 * 1024
+_BATCH_BYTES_MAX: Final = 1024 * 1024
+_FRAME_BYTES_MAX: Final = 4096
+"""What headers and the framing of a batch add to key and value."""
+_REQUESTS_MAX: Final = 3
+"""The client gives a batch up within two request timeouts; after a third it is the client that is stuck."""
+
+_Answer = TypeVar("_Answer")
 
 
 class _Delivery:
-    """One call of `publish`: done when all its partitions are, failed when one is."""
+    """One call of `publish`: done when all its partitions are, or with the first error of one."""
 
     __slots__ = ("done", "waiting")
 
     def __init__(self, partitions: int) -> None:
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # The error is a result, not the exception of the future: a caller that was cancelled never fetches it.
+        self.done: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
         self.waiting = partitions
 
     def settle(self, error: Exception | None) -> None:
         if self.done.done():
             return
-        if error is not None:
-            self.done.set_exception(error)
-            return
         self.waiting -= 1
-        if not self.waiting:
-            self.done.set_result(None)
+        if error is not None or not self.waiting:
+            self.done.set_result(error)
 
 
 class EventProducer:
@@ -48,6 +52,7 @@ class EventProducer:
     def __init__(self, settings: KafkaSettings, *, client_id: str) -> None:
         self._settings = settings
         self._client_id = client_id
+        self._request_seconds_max = settings.request_timeout_ms / 1000
         self._producer: AIOKafkaProducer | None = None
         self._gathered: dict[tuple[str, int], list[tuple[list[Record], _Delivery]]] = {}
         self._senders: dict[tuple[str, int], asyncio.Task[None]] = {}
@@ -64,17 +69,29 @@ class EventProducer:
         )
         try:
             await producer.start()
-        except KafkaError as error:
+        except BaseException as error:
             await producer.stop()
-            raise BrokerUnavailable(f"no Kafka at {self._settings.bootstrap}: {error!r}") from error
+            if isinstance(error, KafkaError):
+                raise BrokerUnavailable(f"no Kafka at {self._settings.bootstrap}: {error!r}") from error
+            raise
         self._producer = producer
 
     async def stop(self) -> None:
-        """Send what is gathered, then disconnect."""
-        await asyncio.gather(*self._senders.values())
-        if self._producer is not None:
-            await self._producer.stop()
-            self._producer = None
+        """Send what is gathered, then disconnect.
+
+        What the broker has not taken within the request timeout fails with BrokerUnavailable in its `publish`. Raises
+        BrokerUnavailable where disconnecting takes longer than that again.
+        """
+        if self._senders:
+            await asyncio.wait(self._senders.values(), timeout=self._request_seconds_max)
+        await self._give_up_sending()
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            try:
+                async with asyncio.timeout(self._request_seconds_max):
+                    await producer.stop()
+            except TimeoutError as error:
+                raise BrokerUnavailable(f"the connection to {self._settings.bootstrap} does not close") from error
 
     async def __aenter__(self) -> Self:
         """Start."""
@@ -97,10 +114,13 @@ class EventProducer:
     async def publish(self, topic: Topic, records: Sequence[Record]) -> None:
         """Publish `records` in order per partition and wait until the broker has them all.
 
-        Raises BrokerUnavailable where the broker does not confirm one: then any of them may, or may not, be there.
+        Raises TooLarge, with nothing published, where a record is larger than topics let through; and
+        BrokerUnavailable where the broker does not confirm one: then any of them may, or may not, be there. So it is
+        when the call is cancelled, which takes back what has not been sent.
         """
         if not records:
             return
+        _check_sizes(topic, records)
         partitions = await self.partitions(topic)
         by_partition: dict[int, list[Record]] = {}
         for record in records:
@@ -111,7 +131,15 @@ class EventProducer:
         delivery = _Delivery(len(by_partition))
         for partition, share in by_partition.items():
             self._gather(topic.name, partition, share, delivery)
-        await delivery.done
+        try:
+            error = await delivery.done
+        except asyncio.CancelledError:
+            for partition in by_partition:
+                self._take_back((topic.name, partition), delivery)
+            raise
+        if error is not None:
+            # One error may fail many calls: each raises it with a traceback of its own.
+            raise error.with_traceback(None)
 
     def _gather(self, topic: str, partition: int, share: list[Record], delivery: _Delivery) -> None:
         place = (topic, partition)
@@ -119,31 +147,78 @@ class EventProducer:
         if place not in self._senders:
             self._senders[place] = asyncio.create_task(self._send(place))
 
+    def _take_back(self, place: tuple[str, int], delivery: _Delivery) -> None:
+        """Forget what nobody waits for any more, so that a broker that is away does not fill the memory."""
+        left = [(share, other) for share, other in self._gathered.pop(place, ()) if other is not delivery]
+        if left:
+            self._gathered[place] = left
+
     async def _send(self, place: tuple[str, int]) -> None:
         """Send what has gathered for one partition, until nothing more has."""
+        gathered: list[tuple[list[Record], _Delivery]] | None = None
         try:
             while gathered := self._gathered.pop(place, None):
                 error = await self._send_once(place, [record for share, _ in gathered for record in share])
-                for _, delivery in gathered:
-                    delivery.settle(error)
+                _settle(gathered, error)
+        except asyncio.CancelledError:
+            _settle(gathered or (), BrokerUnavailable("the producer was stopped before the broker confirmed"))
+            raise
         finally:
             del self._senders[place]
 
-    async def _send_once(self, place: tuple[str, int], records: list[Record]) -> BrokerUnavailable | None:
+    async def _send_once(self, place: tuple[str, int], records: list[Record]) -> Exception | None:
+        """Send `records` and return what went wrong, for those who wait."""
         topic, partition = place
-        producer = self._connected()
+        acks: list[asyncio.Future[object]] = []
         try:
-            acks = [
-                await producer.send_batch(batch, topic, partition=partition)
-                for batch in pack(producer, records, last_record_alone=self._settings.last_record_alone)
-            ]
+            producer = self._connected()
+            for batch in pack(producer, records, last_record_alone=self._settings.last_record_alone):
+                ack = await self._bounded(producer.send_batch(batch, topic, partition=partition))
+                ack.add_done_callback(_look)
+                acks.append(ack)
             for ack in acks:
-                await ack
-        except KafkaError as error:
+                await self._bounded(ack)
+        except (KafkaError, TimeoutError) as error:
             return BrokerUnavailable(f"{topic}/{partition} was not confirmed: {error!r}")
+        except Exception as error:  # noqa: BLE001 - a fault of ours; it is raised in every `publish` that waits
+            return error
         return None
+
+    async def _bounded(self, step: Awaitable[_Answer]) -> _Answer:
+        async with asyncio.timeout(_REQUESTS_MAX * self._request_seconds_max):
+            return await step
+
+    async def _give_up_sending(self) -> None:
+        senders = list(self._senders.values())
+        for sender in senders:
+            sender.cancel()
+        if senders:
+            await asyncio.wait(senders)
+        self._senders.clear()  # a task that is cancelled before its first step never gets to its `finally`
+        for gathered in self._gathered.values():
+            _settle(gathered, BrokerUnavailable("the producer was stopped before sending"))
+        self._gathered.clear()
 
     def _connected(self) -> AIOKafkaProducer:
         if self._producer is None:
             raise BrokerUnavailable("the producer is not started")
         return self._producer
+
+
+def _settle(gathered: Sequence[tuple[list[Record], _Delivery]], error: Exception | None) -> None:
+    for _, delivery in gathered:
+        delivery.settle(error)
+
+
+def _look(ack: asyncio.Future[object]) -> None:
+    """Fetch an outcome for which nobody may wait any more; asyncio would log it as lost."""
+    if not ack.cancelled():
+        ack.exception()
+
+
+def _check_sizes(topic: Topic, records: Sequence[Record]) -> None:
+    """Refuse what the broker would refuse; there it would take the records that share its batch with it."""
+    for record in records:
+        size = len(record.value or b"") + len(record.key or b"")
+        if size > RECORD_BYTES_MAX - _FRAME_BYTES_MAX:
+            raise TooLarge(f"a record of {size} bytes for {topic.name} is over {RECORD_BYTES_MAX}")

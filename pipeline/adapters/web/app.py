@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Route
 
 from pipeline.adapters.clock import Clock
 from pipeline.adapters.web.failures import handlers
-from pipeline.adapters.web.metering import GATEWAY, Metering, MeteredRoute, Meters
+from pipeline.adapters.web.metering import GATEWAY, MeteredRoute, Metering, Meters
 
 PREFIXES: Final = ("/api", "")
 """Where every route answers: the SDKs' base URL usually ends in /api/, and works without it as well."""

@@ -1,12 +1,11 @@
 """Traces: Opik's bodies to events, and the routes that take them."""
 
-from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 import uuid_utils.compat as uuids
-from msgspec import Meta, Raw
+from msgspec import Raw
 from starlette.requests import Request
 from starlette.responses import Response
 

@@ -94,7 +94,8 @@ def _aware(value: Any) -> Any:
 def parameters_are_bound_by_the_engine(client: Client) -> object:
     asked = {"s": "it's \\ \t\n 雪 {x}", "n": 7, "a": ["x'y", ""], "d": datetime(2026, 1, 2, tzinfo=UTC), "z": None}
     return client.query(
-        "SELECT {s:String}, {n:UInt8} + 1, {a:Array(String)}, {d:DateTime('UTC')}, {z:Nullable(String)}", parameters=asked
+        "SELECT {s:String}, {n:UInt8} + 1, {a:Array(String)}, {d:DateTime('UTC')}, {z:Nullable(String)}",
+        parameters=asked,
     ).result_rows
 
 
@@ -179,6 +180,13 @@ def insert_settings_are_honoured(client: Client) -> object:
 
 
 @behaviour
+def a_block_that_breaks_a_constraint_is_refused_whole(client: Client) -> object:
+    table(client, "a UInt64, CONSTRAINT small CHECK a < 10")
+    body = b"".join(b'{"a":%d}' % number for number in range(20))
+    return [fails(lambda: client.raw_insert("t", ["a"], body, fmt="JSONEachRow")), count(client)]
+
+
+@behaviour
 def a_token_makes_a_repeated_insert_one(client: Client) -> object:
     table(client, "a UInt64", rest="ENGINE = MergeTree ORDER BY a SETTINGS non_replicated_deduplication_window = 100")
     for token, body in (("k1", b'{"a":1}'), ("k1", b'{"a":1}'), ("k1", b'{"a":2}'), ("k2", b'{"a":1}')):
@@ -191,7 +199,8 @@ def limits_of_a_query_hold(client: Client) -> object:
     return {
         "time": fails(
             lambda: client.query(
-                "SELECT count() FROM numbers(100000000000) WHERE sipHash64(number) = 1", settings={"max_execution_time": 1}
+                "SELECT count() FROM numbers(100000000000) WHERE sipHash64(number) = 1",
+                settings={"max_execution_time": 1},
             )
         ),
         "memory": fails(

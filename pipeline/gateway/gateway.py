@@ -1,0 +1,72 @@
+"""The gateway put together: what `threadline serve` starts, mounts and stops."""
+
+from typing import Final, Protocol
+
+from starlette.routing import Route
+
+from pipeline.adapters.clock import Clock
+from pipeline.adapters.web.budget import ByteBudget
+from pipeline.gateway.commands import Commands, Replies
+from pipeline.gateway.intake import Intake
+from pipeline.gateway.opik.scores import Scores
+from pipeline.gateway.opik.spans import Spans
+from pipeline.gateway.opik.threads import ThreadExists, Threads
+from pipeline.gateway.opik.traces import Traces
+from pipeline.gateway.publish import Producer, Publisher
+from pipeline.gateway.routes import write_routes
+from pipeline.settings import GatewaySettings
+
+
+class RunningProducer(Producer, Protocol):
+    """A producer that is started and stopped with the gateway."""
+
+    async def start(self) -> None:
+        """Connect; raises BrokerUnavailable."""
+
+    async def stop(self) -> None:
+        """Send what is gathered, then disconnect."""
+
+
+class Gateway:
+    """The write side of the HTTP process.
+
+    `thread_exists` asks storage whether it knows a thread; without it closing a thread never answers 404.
+    """
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        clock: Clock,
+        producer: RunningProducer,
+        replies: Replies,
+        thread_exists: ThreadExists | None = None,
+    ) -> None:
+        self._producer: Final = producer
+        self._replies: Final = replies
+        self.budget: Final = ByteBudget(settings.in_flight_bytes_max, retry_after_seconds=settings.retry_after_seconds)
+        """The bytes that requests and unconfirmed records hold; the query side may read bodies against it too."""
+        self._publisher: Final = Publisher(settings, producer, self.budget)
+        intake = Intake(settings, clock, self._publisher, self.budget)
+        commands = Commands(settings, clock, self._publisher, replies)
+        self._routes: Final = write_routes(
+            Traces(intake),
+            Spans(intake),
+            Scores(intake, "trace"),
+            Scores(intake, "span"),
+            Threads(intake, commands, thread_exists),
+        )
+
+    def routes(self) -> list[Route]:
+        """Return the routes of the write side, in order of precedence."""
+        return self._routes
+
+    async def start(self) -> None:
+        """Connect to Kafka; raises BrokerUnavailable where it does not answer."""
+        await self._producer.start()
+        await self._replies.start()
+
+    async def stop(self) -> None:
+        """Wait until Kafka has what is on its way, then disconnect; call it after the last request was answered."""
+        await self._publisher.drain()
+        await self._replies.stop()
+        await self._producer.stop()

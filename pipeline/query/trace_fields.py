@@ -1,0 +1,101 @@
+"""What traces can be filtered and sorted by: each field's kind, and where its value stands."""
+
+from collections.abc import Callable
+from typing import Final
+
+from pipeline.query.filters import Field, Predicate, column
+from pipeline.query.parts import score_parts
+from pipeline.query.payloads import event_field, payload_field
+from pipeline.query.scores import score_field
+from pipeline.query.statement import Statement
+
+DURATION: Final = "(end_time_us - start_time_us) / 1000"
+
+_SPENT: Final = """
+    SELECT trace_id, sumMap(usage) AS usage, sum(toFloat64(total_estimated_cost)) AS cost, countIf(type = 'llm') AS llm
+    FROM spans FINAL
+    WHERE workspace = {workspace:String} AND toUInt128(trace_id) IN (SELECT toUInt128(id) FROM live)
+    GROUP BY trace_id"""
+_SPAN_AVERAGES: Final = """
+    SELECT trace_id, lowerUTF8(name) AS folded_name, avg(average) AS average
+    FROM span_scores INNER JOIN (
+        SELECT trace_id, toUInt128(id) AS span
+        FROM spans FINAL
+        WHERE workspace = {workspace:String} AND toUInt128(trace_id) IN (SELECT toUInt128(id) FROM live)
+    ) AS named ON entity = span
+    GROUP BY trace_id, folded_name"""
+
+
+def field_parts() -> dict[str, str]:
+    """Return the parts that fields read beside `live`; those that no condition names cost nothing."""
+    return (
+        score_parts("trace") | score_parts("span")
+        | {"spent": _SPENT, "span_averages": _SPAN_AVERAGES}
+    )  # fmt: skip
+
+
+def _spent(expression: str, exists: str) -> Field:
+    """Return a number that the spans of a trace add up to; traces of which no span says it never match."""
+
+    def condition(predicate: Predicate, _key: str, _statement: Statement) -> str:
+        return f"id IN (SELECT trace_id FROM spent WHERE {exists} AND {predicate(expression)})"  # noqa: S608
+
+    return Field("number", condition)
+
+
+def _llm_spans() -> Callable[[Predicate, str, Statement], str]:
+    def condition(predicate: Predicate, _key: str, _statement: Statement) -> str:
+        counted = f"id IN (SELECT trace_id FROM spent WHERE {predicate('llm')})"  # noqa: S608
+        return f"if(id IN (SELECT trace_id FROM spent), {counted}, {predicate('0')})"
+
+    return condition
+
+
+def _span_scores(predicate: Predicate, key: str, _: Statement) -> str:
+    holds = f"folded_name = lowerUTF8({key}) AND {predicate('average')}"
+    return f"id IN (SELECT trace_id FROM span_averages WHERE {holds})"  # noqa: S608
+
+
+FIELDS: Final[dict[str, Field]] = {
+    "id": column("exact", "toString(id)"),
+    "thread_id": column("exact", "thread_id"),
+    "name": column("text", "name"),
+    "start_time": column("time", "start_time_us"),
+    "end_time": column("time", "end_time_us"),
+    "created_at": column("time", "created_at_us"),
+    "last_updated_at": column("time", "last_updated_at_us"),
+    "input": payload_field("text", "id", "input", "input_preview", "input_bytes"),
+    "output": payload_field("text", "id", "output", "output_preview", "output_bytes"),
+    "input_json": payload_field("document", "id", "input", "input_preview", "input_bytes"),
+    "output_json": payload_field("document", "id", "output", "output_preview", "output_bytes"),
+    "metadata": event_field("document", "id", "metadata", "trace_events"),
+    "tags": column("list", "tags"),
+    "duration": column("number", DURATION),
+    "ttft": column("number", "ttft"),
+    "source": column("choice", "source"),
+    "environment": column("choice", "environment"),
+    "error_info": column("presence", "error_preview"),
+    "feedback_scores": score_field("toUInt128(id)"),
+    "span_feedback_scores": Field("score", _span_scores),
+    "total_estimated_cost": _spent("cost", "cost > 0"),
+    "llm_span_count": Field("number", _llm_spans()),
+} | {
+    f"usage.{name}": _spent(f"usage['{name}']", f"mapContains(usage, '{name}')")
+    for name in ("total_tokens", "prompt_tokens", "completion_tokens")
+}
+
+SEARCHED: Final = (
+    column("text", "toString(id)"), column("text", "thread_id"), FIELDS["name"], FIELDS["input"], FIELDS["output"],
+)  # fmt: skip
+
+SORTS: Final = {
+    "id": "toUInt128(id)",
+    "name": "name",
+    "thread_id": "thread_id",
+    "start_time": "start_time_us",
+    "end_time": "end_time_us",
+    "duration": DURATION,
+    "ttft": "ttft",
+    "created_at": "created_at_us",
+    "last_updated_at": "last_updated_at_us",
+}

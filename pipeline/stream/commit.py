@@ -1,0 +1,160 @@
+"""Making work durable, in the one order in which a crash at any point loses nothing and changes nothing.
+
+For each partition, from one snapshot taken in one step:
+
+1. outputs are published,
+2. and acknowledged;
+3. then the state of every thread that changed is written to the changelog,
+4. and acknowledged;
+5. then the offset is committed, with the log time at that offset as its metadata.
+
+A crash after 2 repeats outputs, with the same ids and content. A crash within 3 leaves some states ahead of the
+offset: the replay passes over what they already contain. The log time comes from the commit and never from the state,
+which may be ahead. Between commits outputs alone are published, so that nobody waits for the next one.
+
+A partition of which a step fails, or is cancelled, is lost at once: what its snapshot held is no longer in memory, so
+nothing later may be made durable in its place. Its next owner reads it again from the committed offset.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
+
+from pipeline.adapters.clock import Clock
+from pipeline.adapters.telemetry import metrics
+from pipeline.events.envelope import Record
+from pipeline.stream.outputs import Outbox, Publisher
+from pipeline.stream.owned import Owned
+from pipeline.stream.partition import Checkpoint, Output, Partition, SessionChange
+from pipeline.stream.table import CHANGELOG
+
+ENCODE_SLICE_MAX: Final = 1000
+SWEEP_MAX: Final = 20_000
+
+CommitOffsets = Callable[[Mapping[int, tuple[int, str]]], Awaitable[bool]]
+"""Commits offset and metadata by partition of the input; False where the group has moved on."""
+
+
+class Checkpoints:
+    """Flushes and commits the partitions that are owned."""
+
+    def __init__(
+        self,
+        owned: Owned,
+        *,
+        publisher_of: Callable[[Partition], Publisher],
+        commit_offsets: CommitOffsets,
+        reply_partitions: int,
+        clock: Clock,
+    ) -> None:
+        self._owned: Final = owned
+        self._publisher_of: Final = publisher_of
+        self._commit_offsets: Final = commit_offsets
+        self._reply_partitions: Final = reply_partitions
+        self._clock: Final = clock
+        self._locks: Final[defaultdict[int, asyncio.Lock]] = defaultdict(asyncio.Lock)
+        self._wanted: Final = asyncio.Event()
+
+    def flush_soon(self) -> None:
+        """Ask for a flush now rather than at the end of the interval: somebody waits for an answer."""
+        self._wanted.set()
+
+    async def run_flushes(self, interval_seconds: float) -> None:
+        """Publish outputs again and again, each interval or when asked to."""
+        while True:
+            try:
+                async with asyncio.timeout(interval_seconds):
+                    await self._wanted.wait()
+            except TimeoutError:
+                pass  # the interval is over
+            self._wanted.clear()
+            await asyncio.gather(*(self.flush(partition) for partition in self._owned if partition.outputs_waiting))
+
+    async def flush(self, partition: Partition) -> None:
+        """Publish the outputs of a partition (steps 1 and 2); raises BrokerUnavailable."""
+        async with _Turn(self._locks[partition.number], partition) as is_owned:
+            if is_owned:
+                await self._publish_outputs(partition, partition.take_outputs())
+
+    async def commit_all(self) -> bool:
+        """Take all five steps for every partition; tell whether offsets were committed.
+
+        Raises BrokerUnavailable where outputs or state could not be made durable.
+        """
+        persisted = await asyncio.gather(*(self._persist(partition) for partition in self._owned))
+        ready = [
+            (partition, checkpoint)
+            for partition, checkpoint in persisted
+            if checkpoint is not None
+            and not partition.is_lost
+            and checkpoint.next_offset > partition.committed_offset
+        ]
+        offsets = {
+            partition.number: (checkpoint.next_offset, str(checkpoint.log_time_us)) for partition, checkpoint in ready
+        }
+        if not offsets or not await self._commit_offsets(offsets):
+            return False
+        for partition, checkpoint in ready:
+            log_time_us = checkpoint.log_time_us
+            partition.sweep(committed_offset=checkpoint.next_offset, log_time_us=log_time_us, limit=SWEEP_MAX)
+        return True
+
+    async def drop_all(self) -> None:
+        """Give up all partitions, and return when nothing of them is on its way any more."""
+        self._owned.drop()
+        for lock in list(self._locks.values()):
+            async with lock:
+                pass
+
+    async def _persist(self, partition: Partition) -> tuple[Partition, Checkpoint | None]:
+        """Take steps 1 to 4."""
+        async with _Turn(self._locks[partition.number], partition) as is_owned:
+            checkpoint = partition.checkpoint() if is_owned else None
+            if checkpoint is not None:
+                await self._publish_outputs(partition, checkpoint.outputs)
+                await self._write_state(partition, checkpoint.states)
+        return partition, checkpoint
+
+    async def _publish_outputs(self, partition: Partition, outputs: Sequence[Output]) -> None:
+        started_at = self._clock.monotonic()
+        publisher = self._publisher_of(partition)
+        for begin in range(0, len(outputs), ENCODE_SLICE_MAX):
+            piece = outputs[begin : begin + ENCODE_SLICE_MAX]
+            outbox = Outbox(partition, reply_partitions=self._reply_partitions)
+            outbox.add(piece)
+            await asyncio.gather(*(publisher.publish(topic, records) for topic, records in outbox.records.items()))
+            self._observe_delays(piece)
+        if outputs:
+            metrics.STREAM_FLUSH_SECONDS.observe(self._clock.monotonic() - started_at)
+
+    async def _write_state(self, partition: Partition, states: Sequence[tuple[bytes, bytes | None]]) -> None:
+        number = partition.number
+        await self._publisher_of(partition).publish(
+            CHANGELOG, [Record(key, value, (), number) for key, value in states]
+        )
+
+    def _observe_delays(self, outputs: Sequence[Output]) -> None:
+        now_us = self._clock.now_us()
+        for output in outputs:
+            if isinstance(output, SessionChange) and output.reason == "inactive":
+                metrics.STREAM_CLOSE_DELAY_SECONDS.observe(max(0, now_us - output.at_us) / 1e6)
+
+
+class _Turn:
+    """One step at a time for a partition; it is lost if the step does not come to its end."""
+
+    def __init__(self, lock: asyncio.Lock, partition: Partition) -> None:
+        self._lock: Final = lock
+        self._partition: Final = partition
+
+    async def __aenter__(self) -> bool:
+        """Wait for the turn; tell whether the partition is still owned."""
+        await self._lock.acquire()
+        return not self._partition.is_lost
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """End the turn."""
+        if kind is not None:
+            self._partition.is_lost = True
+        self._lock.release()

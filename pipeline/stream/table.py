@@ -1,0 +1,72 @@
+"""The Faust table `threads`: its changelog, and the recovery of partitions from it.
+
+Reading and writing do not go through the table: one `table[key] = value` costs 190 µs and a recovered record 90 µs.
+Writes are packed by `commit`, once per thread and commit; the consumer hands recovered records straight to `owned`, and
+Faust's recovery sees only how far it has come.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final
+
+from faust.tables.table import Table
+from faust.types import TP
+
+from pipeline.adapters.clock import Clock
+from pipeline.adapters.telemetry import metrics
+from pipeline.stream import faust_internals
+from pipeline.stream.owned import Owned
+from pipeline.topics import STREAM_GROUP, TRACES, Topic
+
+NAME: Final = "threads"
+
+CHANGELOG: Final = Topic(
+    f"{STREAM_GROUP}-{NAME}-changelog",
+    key="thread key, or that of a setting",
+    holds="the state of open threads and the markers of closed ones; declared by Faust",
+    cleanup_policy="compact",
+)
+
+# A changelog lives from being compacted: small segments, early and often.
+CHANGELOG_CONFIG: Final = {
+    "cleanup.policy": "compact",
+    "segment.ms": str(10 * 60 * 1000),
+    "segment.bytes": str(64 * 1024 * 1024),
+    "min.cleanable.dirty.ratio": "0.1",
+}
+
+
+class ThreadsTable(Table):  # type: ignore[misc]
+    """Keeps nothing itself; `owned` is what it recovers."""
+
+    owned: Owned
+    clock: Clock
+    on_begin: Callable[[], Awaitable[None]]
+    _assigned_at: float = 0.0
+
+    def persisted_offset(self, tp: TP) -> int:  # noqa: ARG002
+        """Say that nothing is kept from one assignment to the next, so that recovery reads from the beginning."""
+        return -1
+
+    def apply_changelog_batch(self, batch: Iterable[Any]) -> None:
+        """Do nothing: the consumer has handed these records on already."""
+
+    async def on_rebalance(
+        self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
+    ) -> None:
+        """Begin anew with the partitions of this assignment."""
+        await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
+        metrics.STREAM_REBALANCES.inc()
+        self._assigned_at = self.clock.monotonic()
+        self.owned.assign(tp.partition for tp in assigned if tp.topic == CHANGELOG.name)
+
+    async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
+        """Go live at the committed offsets. Faust ignores what is raised here, so a failure crashes the app."""
+        try:
+            await super().on_recovery_completed(active_tps, standby_tps)
+            inputs = [TP(TRACES.name, tp.partition) for tp in active_tps]
+            self.owned.begin(await faust_internals.fetch_committed(self.app.consumer, inputs))
+            metrics.STREAM_RECOVERY_SECONDS.set(self.clock.monotonic() - self._assigned_at)
+            await self.on_begin()
+        except Exception as error:
+            await self.app.crash(error)
+            raise

@@ -1,0 +1,85 @@
+"""Every command of the README runs as written."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.client_env import client_python, run_client
+from tests.support.running import RunningStack
+from tests.support.waiting import wait_until
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+COMMANDS = [
+    line.removeprefix("$ ")
+    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+]
+PYTHON_BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+# Run by the tests of this file, each in the way that its name says.
+TRACED = {"make run", "pip install opik", "export OPIK_URL_OVERRIDE=http://127.0.0.1:8080/api/"}
+RECURSIVE = {"make test"}
+
+
+def run(command: str, seconds_max: float = 300) -> str:
+    result = subprocess.run(
+        ["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=seconds_max, check=False
+    )
+    assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
+    return result.stdout
+
+
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - TRACED - RECURSIVE))
+def test_the_command_runs(command: str) -> None:
+    assert run(command)
+
+
+def test_the_commands_that_are_run_otherwise_are_still_there() -> None:
+    assert set(COMMANDS) >= TRACED | RECURSIVE
+
+
+def test_continuous_integration_runs_exactly_the_test_command() -> None:
+    lines = [line for line in (ROOT / ".ci" / "run").read_text().splitlines() if line and not line.startswith("#")]
+
+    assert lines[-1] == "make test"
+
+
+def test_the_commands_of_the_table_exist() -> None:
+    listed = set(re.findall(r"^\| `threadline (\w+)`", README, re.MULTILINE))
+
+    assert listed
+    assert all(run(f".venv/bin/threadline {command} --help") for command in sorted(listed))
+
+
+def test_the_files_that_the_life_of_a_trace_names_exist() -> None:
+    life = README.split("## The life of one trace")[1].split("## ")[0]
+    named = set(re.findall(r"`([\w/]+\.py)`", life))
+    below = {path.relative_to(ROOT).as_posix() for path in (ROOT / "pipeline").rglob("*.py")}
+
+    assert named
+    assert [name for name in named if not any(f"pipeline/{name}" == path or name == path for path in below)] == []
+
+
+def test_make_run_shows_conversations_and_takes_the_example_of_the_readme(tmp_path: Path) -> None:
+    assert run("make --dry-run run").splitlines()[-1] == ".venv/bin/threadline dev --sample"
+    (example,) = PYTHON_BLOCKS
+    script = tmp_path / "example.py"
+    script.write_text(example)
+
+    with RunningStack(tmp_path / "state", "--sample") as stack:
+        sampled = wait_until(lambda: threads(stack, "Sample dialogues"), lambda found: len(found) >= 5, seconds_max=60)
+        run_client(client_python("opik==2.2.122"), script, base_url=stack.base_url)
+        (mine,) = wait_until(lambda: threads(stack, "Default Project"), bool, seconds_max=5)
+
+    assert all(thread["first_message"] for thread in sampled)
+    assert (mine["id"], mine["status"]) == ("55d84", "active")
+
+
+def threads(stack: RunningStack, project: str) -> list[dict[str, object]]:
+    url = f"{stack.base_url}/api/v1/private/traces/threads"
+    query = f"project_name={project.replace(' ', '%20')}&page=1&size=10"
+    return list(json.loads(run(f"curl --silent --fail '{url}?{query}'"))["content"])
