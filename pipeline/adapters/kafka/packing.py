@@ -36,5 +36,5 @@ def pack(maker: BatchMaker, records: Sequence[Record], *, last_record_alone: boo
 
 def _append(builder: Any, record: Record) -> bool:
     """Append one record; a builder that is full closes itself and says None."""
-    appended = builder.append(timestamp=None, key=record.key, value=record.value, headers=record.headers)
+    appended = builder.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers))
     return appended is not None
