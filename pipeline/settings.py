@@ -126,7 +126,14 @@ class SinksSettings(BaseSettings):
     batch_bytes_max: int = Field(32 * 1024 * 1024, ge=1024)
     batch_age_ms_max: int = Field(1000, ge=10, description="Under load a batch is written at least this often.")
     idle_flush_ms: int = Field(200, ge=10, description="With nothing more to read a batch is written after this.")
+    buffered_bytes_max: int = Field(
+        192 * 1024 * 1024, ge=1024, description="Rows in hand, of all tables; above this nothing more is read."
+    )
     fetch_bytes_max: int = Field(64 * 1024 * 1024, ge=1024)
+    fetch_records_max: int = Field(5000, ge=1, description="Most records taken in hand at once.")
+    newer_schema_retry_seconds: float = Field(
+        15.0, gt=0, description="A partition with records of a version to come is looked at again after this."
+    )
     retry_seconds_max: float = Field(15.0, gt=0, description="Longest pause between tries while storage is away.")
     dead_letter_share_max: float = Field(0.5, gt=0, le=1, description="Larger shares of a batch stop the sink.")
     dead_letter_rows_min: int = Field(100, ge=1, description="Below this many dead letters the share is not judged.")

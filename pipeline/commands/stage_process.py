@@ -13,7 +13,7 @@ import uvloop
 
 from pipeline.adapters.telemetry import logs, metrics
 from pipeline.adapters.telemetry.health import Health
-from pipeline.errors import FatalError, ThreadlineError
+from pipeline.errors import InvalidSettings, ThreadlineError
 from pipeline.settings import Settings
 
 Body = Callable[[Health, asyncio.Event], Awaitable[None]]
@@ -35,18 +35,25 @@ async def _supervised(settings: Settings, body: Body) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     health = Health(settings.operation)
-    await health.start()
-    _log.info("starting", operation_port=health.port)
     try:
+        await _start(health, settings)
         await body(health, stop)
-    except FatalError as error:
+    except ThreadlineError as error:
         _log.critical("stopped: cannot go on", reason=str(error), kind=type(error).__name__)
         return 1
-    except ThreadlineError as error:
-        _log.critical("stopped", reason=str(error), kind=type(error).__name__)
+    except Exception as error:  # noqa: BLE001 - nothing is above this but the exit code
+        _log.critical("stopped: a fault of ours", kind=type(error).__name__, exc_info=True)
         return 1
     finally:
         health.set_ready(ready=False)
         await health.stop()
     _log.info("stopped")
     return 0
+
+
+async def _start(health: Health, settings: Settings) -> None:
+    try:
+        await health.start()
+    except OSError as error:
+        raise InvalidSettings(f"THREADLINE_OPERATION_PORT {settings.operation.port}: {error.strerror}") from error
+    _log.info("starting", operation_port=health.port)

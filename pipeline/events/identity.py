@@ -50,8 +50,11 @@ def parse_thread_key(key: bytes) -> ThreadRef:
 
     Raises ValueError where `key` is no thread key, or another spelling of one: the spelling decides the partition.
     """
-    mark, workspace, spelled, thread_id = key.decode().split(_SEPARATOR, 3)
-    project = UUID(spelled)
+    try:
+        mark, workspace, spelled, thread_id = key.decode().split(_SEPARATOR, 3)
+        project = UUID(spelled)
+    except ValueError as error:
+        raise ValueError("not a thread key") from error
     if mark != _THREAD_MARK or not thread_id or str(project) != spelled:
         raise ValueError("not a thread key")
     return ThreadRef(workspace, project, thread_id)

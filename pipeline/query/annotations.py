@@ -1,14 +1,12 @@
-"""Comments on traces, spans and threads, and the tags of threads."""
+"""Comments on traces, spans and threads."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from pipeline.errors import Unknown
-from pipeline.query.parts import tag_parts, thread_parts
 from pipeline.query.reader import Reader
 from pipeline.query.rows import AUTHOR, Comment
-from pipeline.query.statement import Scope, Statement
 from pipeline.query.times import iso
 
 _COMMENTS: Final = """
@@ -31,17 +29,23 @@ WHERE workspace = {workspace:String} AND annotation = 'comment' AND comment_id =
   AND entity_type = {entity_type:String}"""
 
 
+class Remark(NamedTuple):
+    """A comment, and when it was changed last (microseconds): one older than its thread's deletion went with it."""
+
+    comment: Comment
+    updated_us: int
+
+
 async def comments_of(
-    reader: Reader, workspace: str, entity_type: str, ids: Sequence[UUID], *, newer_than: Mapping[UUID, int] = {}
-) -> dict[UUID, list[Comment]]:
-    """Return the comments by entity, oldest first; none whose newest version is not after the entity's `newer_than`."""
+    reader: Reader, workspace: str, entity_type: str, ids: Sequence[UUID]
+) -> dict[UUID, list[Remark]]:
+    """Return the comments by entity, oldest first."""
     if not ids:
         return {}
     parameters = {"workspace": workspace, "entity_type": entity_type, "entities": [entity.int for entity in ids]}
-    found: dict[UUID, list[Comment]] = {}
+    found: dict[UUID, list[Remark]] = {}
     for row in await reader.ask(_COMMENTS, parameters):
-        if row["updated_us"] > newer_than.get(row["entity_id"], -1):
-            found.setdefault(row["entity_id"], []).append(_comment(row))
+        found.setdefault(row["entity_id"], []).append(Remark(_comment(row), row["updated_us"]))
     return found
 
 
@@ -51,17 +55,9 @@ async def comment(reader: Reader, workspace: str, entity_type: str, comment_id: 
     entities = [row["entity_id"] for row in await reader.ask(_COMMENT, parameters)]
     for remarks in (await comments_of(reader, workspace, entity_type, entities)).values():
         for remark in remarks:
-            if remark.id == comment_id:
-                return remark
+            if remark.comment.id == comment_id:
+                return remark.comment
     raise Unknown(f"Comment not found: {comment_id}")
-
-
-async def thread_tags(reader: Reader, scope: Scope, threads: Mapping[str, UUID]) -> dict[UUID, list[str]]:
-    """Return the tags of `threads` (model ids by thread id), by model id."""
-    parameters = scope.parameters(thread_ids=list(threads), entities=[model.int for model in threads.values()])
-    parts = thread_parts(narrowed=True) | tag_parts(narrowed=True)
-    found = await reader.rows(Statement(parts, parameters), "SELECT * FROM tags")
-    return {UUID(int=row["entity"]): row["tags"] for row in found}
 
 
 def _comment(row: Mapping[str, Any]) -> Comment:

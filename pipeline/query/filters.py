@@ -112,28 +112,28 @@ def _condition(given: Filter, field: Field, statement: Statement) -> str:
     if field.kind == "score" and given.operator in _EMPTINESS:
         exists = field.condition(lambda _: "1", key, statement)
         return exists if given.operator == "is_not_empty" else f"NOT ({exists})"
-    return field.condition(_predicate(given, field.kind, statement), key, statement)
+    return field.condition(_PREDICATES[field.kind](given, statement), key, statement)
 
 
-def _predicate(given: Filter, kind: Kind, statement: Statement) -> Predicate:
-    match kind:
-        case "exact":
-            return _text(given.operator, statement.bind(given.text, "String"))
-        case "text":
-            return _folded(given.operator, statement.bind(given.text, "String"))
-        case "number" | "score":
-            return _compared(given.operator, statement.bind(_number(given), "Float64"))
-        case "time":
-            return _compared(given.operator, statement.bind(_time(given), "Int64"))
-        case "choice":
-            return _choice(given, statement)
-        case "list":
-            return _list(given, statement)
-        case "document":
-            return _document(given, statement)
-        case "presence":
-            test = "empty" if given.operator == "is_empty" else "notEmpty"
-            return lambda expression: f"{test}(ifNull({expression}, ''))"
+def _exact(given: Filter, statement: Statement) -> Predicate:
+    return _text(given.operator, statement.bind(given.text, "String"))
+
+
+def _caseless(given: Filter, statement: Statement) -> Predicate:
+    return _folded(given.operator, statement.bind(given.text, "String"))
+
+
+def _numeric(given: Filter, statement: Statement) -> Predicate:
+    return _compared(given.operator, statement.bind(_number(given), "Float64"))
+
+
+def _temporal(given: Filter, statement: Statement) -> Predicate:
+    return _compared(given.operator, statement.bind(_time(given), "Int64"))
+
+
+def _presence(given: Filter, _: Statement) -> Predicate:
+    test = "empty" if given.operator == "is_empty" else "notEmpty"
+    return lambda expression: f"{test}(ifNull({expression}, ''))"
 
 
 def _text(operator: str, value: str) -> Predicate:
@@ -204,3 +204,16 @@ def _time(given: Filter) -> int:
             f"not with '{given.text[:100]}'",
             field="filters",
         ) from error
+
+
+_PREDICATES: Final[dict[Kind, Callable[[Filter, Statement], Predicate]]] = {
+    "exact": _exact,
+    "text": _caseless,
+    "number": _numeric,
+    "score": _numeric,
+    "time": _temporal,
+    "choice": _choice,
+    "list": _list,
+    "document": _document,
+    "presence": _presence,
+}

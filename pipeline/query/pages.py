@@ -120,7 +120,9 @@ def range_of(from_time: str | None, to_time: str | None) -> TimeRange | None:
     try:
         found = TimeRange(parse_us(from_time), parse_us(to_time))
     except ValueError as error:
-        raise Malformed("from_time and to_time must be times such as 2024-01-31T00:00:00Z", field="from_time") from error
+        raise Malformed(
+            "from_time and to_time must be times such as 2024-01-31T00:00:00Z", field="from_time"
+        ) from error
     if found.from_us >= found.to_us:
         raise Malformed("from_time must be before to_time", field="from_time")
     return found

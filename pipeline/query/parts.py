@@ -1,4 +1,4 @@
-"""The named parts that statements are made of: traces that live, sessions, threads, costs, scores, tags.
+"""The named parts that statements are made of: traces that live, sessions, threads, costs, reviews.
 
 Each is a SELECT that may name parts before it. `thread_parts` and `trace_parts` give them in order, for a whole
 project or narrowed to `thread_ids` by the leading columns of the sorting keys.
@@ -7,9 +7,7 @@ FINAL, not argMax: folding 1 M rows of `traces` to 50 k threads took 61 ms with 
 is sound because a row's partition follows from its id), 255 ms with GROUP BY and argMax, 51 ms with neither.
 """
 
-from typing import Final
-
-from pipeline.events.scores import EntityType
+from typing import Final, Literal
 
 _NARROW: Final = "/* narrow */"
 _BY_THREADS: Final = "AND thread_id IN {thread_ids:Array(String)}"
@@ -133,24 +131,13 @@ SCORE_AUTHORS: Final = """
        AND set_us > greatest(any(deleted_by_all_us), max(if(is_set, -1, version_us)))"""
 """Who gave which score: the newest of each author, unless it or every author's was deleted since."""
 
-COUNTED: Final = """
-    SELECT score_authors.*
-    FROM score_authors INNER JOIN threads ON entity = model
-    WHERE set_us > deleted_at_us
-      AND ({lenient:Bool} OR ifNull(newest.4, '') NOT IN ('ui', 'sdk') OR (newest.5, newest.6) > reopened)"""
-"""Scores of threads that count: in the strict regime human ones only if decided after the latest reopening."""
+GIVEN: Final = """
+    SELECT entity, groupArray((name, given_by, newest, first_set_us, set_us)) AS authors
+    FROM score_authors
+    GROUP BY entity"""
 
-SCORES: Final = """
-    SELECT
-        entity, name,
-        toFloat64(sum(newest.1) / count()) AS average,
-        sum(newest.1) / count() AS value,
-        arraySort(groupArray((given_by, newest, first_set_us, set_us))) AS authors
-    FROM counted
-    GROUP BY entity, name"""
-
-TAGS: Final = """
-    SELECT entity, arraySort(groupArray(tag)) AS tags
+TAGGED: Final = """
+    SELECT entity, groupArray((tag, added_us)) AS added_tags
     FROM (
         SELECT
             entity, change.1 AS tag,
@@ -169,9 +156,36 @@ TAGS: Final = """
             )
         )
         GROUP BY entity, tag
-    ) AS folded_tags INNER JOIN threads ON entity = model
-    WHERE added_us > removed_us AND added_us >= reset_us AND added_us > deleted_at_us
+    )
+    WHERE added_us >= greatest(removed_us, reset_us)
     GROUP BY entity"""
+"""Tags by thread: of adding and removing the newest counts, and what is older than a reset is forgotten."""
+
+REVIEWED: Final = """
+    SELECT
+        threads.*,
+        arrayFilter(
+            author -> author.5 > deleted_at_us AND (
+                {lenient:Bool} OR ifNull(author.3.4, '') NOT IN ('ui', 'sdk') OR (author.3.5, author.3.6) > reopened
+            ),
+            authors
+        ) AS counted,
+        arraySort(arrayMap(added -> added.1, arrayFilter(added -> added.2 > deleted_at_us, added_tags))) AS tags
+    FROM threads
+    LEFT JOIN given ON given.entity = threads.model
+    LEFT JOIN tagged ON tagged.entity = threads.model"""
+"""Threads with the scores that count and their tags. In the strict regime human scores count only if they were decided
+after the latest reopening; what is older than the thread's deletion went with it."""
+
+THREAD_SCORES: Final = """
+    SELECT model AS entity, score.1 AS name, avg(toFloat64(score.3.1)) AS average
+    FROM reviewed ARRAY JOIN counted AS score
+    GROUP BY entity, name"""
+
+SCORES: Final = """
+    SELECT entity, name, avg(toFloat64(newest.1)) AS average
+    FROM score_authors
+    GROUP BY entity, name"""
 
 _BY_ENTITIES: Final = "AND toUInt128(entity_id) IN {entities:Array(UInt128)}"
 
@@ -187,21 +201,30 @@ def thread_parts(*, narrowed: bool = False) -> dict[str, str]:
     return {name: part.replace(_NARROW, _BY_THREADS if narrowed else "") for name, part in parts.items()}
 
 
-def score_parts(entity_type: EntityType, *, narrowed: bool = False) -> dict[str, str]:
-    """Return `scores`, or `span_scores` of spans; of threads it needs `threads`.
+def review_parts(*, narrowed: bool = False) -> dict[str, str]:
+    """Return `reviewed` and `scores` of threads; they need `threads`, and `lenient`, the score regime.
 
-    `narrowed` to the parameter `entities`, ids as numbers.
+    `narrowed` to the parameter `entities`, model ids as numbers.
     """
-    authors = SCORE_AUTHORS.replace("'entity'", f"'{entity_type}'")
-    counted = COUNTED if entity_type == "thread" else "SELECT * FROM score_authors"
-    prefix = "span_" if entity_type == "span" else ""
+    narrow = _BY_ENTITIES if narrowed else ""
+    authors = SCORE_AUTHORS.replace("'entity'", "'thread'")
     return {
-        f"{prefix}score_authors": authors.replace(_NARROW, _BY_ENTITIES if narrowed else ""),
-        f"{prefix}counted": counted.replace("FROM score_authors", f"FROM {prefix}score_authors"),
-        f"{prefix}scores": SCORES.replace("FROM counted", f"FROM {prefix}counted"),
+        "score_authors": authors.replace(_NARROW, narrow),
+        "given": GIVEN,
+        "tagged": TAGGED.replace(_NARROW, narrow),
+        "reviewed": REVIEWED,
+        "scores": THREAD_SCORES,
     }
 
 
-def tag_parts(*, narrowed: bool = False) -> dict[str, str]:
-    """Return `tags` of threads; it needs `threads`."""
-    return {"tags": TAGS.replace(_NARROW, _BY_ENTITIES if narrowed else "")}
+def score_parts(entity_type: Literal["trace", "span"], *, narrowed: bool = False) -> dict[str, str]:
+    """Return `score_authors` and `scores` of traces; of spans their names begin with `span_`.
+
+    `narrowed` to the parameter `entities`, ids as numbers.
+    """
+    prefix = "span_" if entity_type == "span" else ""
+    authors = SCORE_AUTHORS.replace("'entity'", f"'{entity_type}'")
+    return {
+        f"{prefix}score_authors": authors.replace(_NARROW, _BY_ENTITIES if narrowed else ""),
+        f"{prefix}scores": SCORES.replace("FROM score_authors", f"FROM {prefix}score_authors"),
+    }

@@ -19,13 +19,12 @@ CHUNK_BYTES_MAX: Final = 8 * 1024 * 1024
 CHUNK_ITEMS_MAX: Final = 2000
 _OTHERS_BYTES: Final = 1024  # what metadata and error are taken to weigh; their sizes are not kept
 
-_SHOWN: Final = """
+_PICTURED: Final = """replaceRegexpAll(whole, 'data:image/[^;"]*;base64,[A-Za-z0-9+/=]+', '[image]')"""
+_SHOWN: Final = f"""
     multiIf(
-        {truncate:Bool} AND lengthUTF8(whole) > 10001,
-            toJSONString(leftUTF8(replaceRegexpAll(whole, 'data:image/[^;"]*;base64,[A-Za-z0-9+/=]+', '[image]'), 10001)),
-        {truncate:Bool},
-            replaceRegexpAll(whole, 'data:image/[^;"]*;base64,[A-Za-z0-9+/=]+', '[image]'),
-        whole
+        NOT {{truncate:Bool}}, whole,
+        lengthUTF8(whole) > 10001, toJSONString(leftUTF8({_PICTURED}, 10001)),
+        {_PICTURED}
     )"""
 _FIELDS: Final = ("input", "output", "metadata", "error_info")
 
@@ -33,10 +32,11 @@ _FIELDS: Final = ("input", "output", "metadata", "error_info")
 def _payload_sql(source: str) -> str:
     """Return the query of payloads from `source`; text that is no JSON (of a direct producer) is given as a string."""
     newest = ",\n".join(
-        f"    argMax(if({field} IS NULL OR isValidJSON({field}), {field}, toJSONString({field})), (version_us, content_hash)) AS {field}"
+        f"argMax(if({field} IS NULL OR isValidJSON({field}), {field}, toJSONString({field})), "
+        f"(version_us, content_hash)) AS {field}"
         for field in _FIELDS
     )
-    return "\n".join(("SELECT id,", newest, source, "GROUP BY id"))
+    return f"SELECT id, {newest} {source} GROUP BY id"
 
 
 _TRACES: Final = _payload_sql("""
@@ -77,9 +77,7 @@ class Payload(msgspec.Struct, frozen=True):
     error_info: str | None = None
 
 
-async def payloads(
-    reader: Reader, workspace: str, wanted: Sequence[Wanted], *, truncate: bool
-) -> dict[UUID, Payload]:
+async def payloads(reader: Reader, workspace: str, wanted: Sequence[Wanted], *, truncate: bool) -> dict[UUID, Payload]:
     """Return the payloads by id: all of traces, or all of spans. The caller bounds how much it wants (`runs_of`)."""
     if not wanted:
         return {}
@@ -146,7 +144,12 @@ def event_field(kind: Kind, identity: str, payload: str, table: str) -> Field:
 def _document(key: str) -> str:
     """Return the text of what stands at `key`: a member of that name, or a path of members joined by dots."""
     path = f"splitByChar('.', {key})"
-    member = "if(JSONHas({}, " + key + "), JSONExtractRaw({}, " + key + "), " + (
-        f"arrayFold((document, name) -> JSONExtractRaw(document, name), {path}, ifNull({{}}, '')))"
+    member = (
+        "if(JSONHas({}, "
+        + key
+        + "), JSONExtractRaw({}, "
+        + key
+        + "), "
+        + (f"arrayFold((document, name) -> JSONExtractRaw(document, name), {path}, ifNull({{}}, '')))")
     )
     return f"nullIf(if(startsWith({member}, '\"'), JSONExtractString({member}), {member}), '')"

@@ -6,14 +6,21 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 from pipeline.adapters.clickhouse.client import ClickHouse
+from pipeline.adapters.clock import Clock
+from pipeline.adapters.telemetry import logs
 from pipeline.errors import Overloaded
 from pipeline.query.statement import Statement
 from pipeline.settings import QuerySettings
 
+SLOW_SECONDS: Final = 2.0
+"""Queries that take longer are logged, without their values."""
+LOGGED_CHARACTERS_MAX: Final = 400
 PARAMETER_BYTES_MAX: Final = 256 * 1024
 """Most bytes of ids in one query: they travel in the URL, of which ClickHouse takes 1 MiB."""
 
 Item = TypeVar("Item")
+
+_log = logs.logger(__name__)
 
 
 def query_settings(settings: QuerySettings) -> dict[str, str | int]:
@@ -33,21 +40,26 @@ def query_settings(settings: QuerySettings) -> dict[str, str | int]:
 class Reader:
     """Runs statements; who finds every place taken for too long is told to come back (Overloaded)."""
 
-    def __init__(self, client: ClickHouse, settings: QuerySettings) -> None:
+    def __init__(self, client: ClickHouse, settings: QuerySettings, clock: Clock) -> None:
         self._client: Final = client
         self._settings: Final = settings
+        self._clock: Final = clock
         self._places: Final = asyncio.Semaphore(settings.concurrency_max)
 
     async def rows(self, statement: Statement, select: str, tail: str = "") -> list[dict[str, Any]]:
         """Return the rows of a statement."""
         sql = statement.text(select, tail)
-        async with self._place():
-            return await self._client.rows(sql, statement.parameters(sql))
+        return await self.ask(sql, statement.parameters(sql))
 
     async def ask(self, sql: str, parameters: Mapping[str, object]) -> list[dict[str, Any]]:
-        """Return the rows of a query that is one constant."""
+        """Return the rows of a query whose text is known."""
         async with self._place():
-            return await self._client.rows(sql, parameters)
+            began = self._clock.monotonic()
+            found = await self._client.rows(sql, parameters)
+        seconds = self._clock.monotonic() - began
+        if seconds > SLOW_SECONDS:
+            _log.warning("slow query", seconds=round(seconds, 3), rows=len(found), sql=sql[-LOGGED_CHARACTERS_MAX:])
+        return found
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:

@@ -21,7 +21,7 @@ class Row(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One object of an answer; members at their default are absent."""
 
 
-class ScoreByAuthor(Row):
+class ScoreByAuthor(Row, kw_only=True):
     """What one author gave."""
 
     value: Decimal
@@ -31,7 +31,7 @@ class ScoreByAuthor(Row):
     last_updated_at: str
 
 
-class Score(Row):
+class Score(Row, kw_only=True):
     """A feedback score: of several authors the average, the reasons joined, and who gave what."""
 
     name: str
@@ -46,7 +46,7 @@ class Score(Row):
     value_by_author: dict[str, ScoreByAuthor]
 
 
-class Comment(Row):
+class Comment(Row, kw_only=True):
     """A remark on a trace, a span or a thread."""
 
     id: UUID
@@ -57,7 +57,7 @@ class Comment(Row):
     last_updated_by: str
 
 
-class Trace(Row):
+class Trace(Row, kw_only=True):
     """A trace as GET, search and pages give it. `duration` and `ttft` are milliseconds."""
 
     id: UUID
@@ -87,7 +87,7 @@ class Trace(Row):
     environment: str | None = None
 
 
-class Span(Row):
+class Span(Row, kw_only=True):
     """A span as GET, search and pages give it. `duration` and `ttft` are milliseconds."""
 
     id: UUID
@@ -120,7 +120,7 @@ class Span(Row):
     environment: str | None = None
 
 
-class Thread(Row):
+class Thread(Row, kw_only=True):
     """A conversation: `number_of_messages` is two for each trace, `duration` is milliseconds."""
 
     id: str
@@ -146,7 +146,7 @@ class Thread(Row):
     environment: str | None = None
 
 
-class Project(Row):
+class Project(Row, kw_only=True):
     """A project as it is listed."""
 
     id: UUID

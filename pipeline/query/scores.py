@@ -1,44 +1,40 @@
 """Feedback scores: which count, for traces, spans and threads; and the names that a project knows."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Final, Literal
 from uuid import UUID
 
-from pipeline.events.scores import EntityType
 from pipeline.query.filters import Field, Predicate
-from pipeline.query.parts import score_parts, thread_parts
+from pipeline.query.parts import review_parts, score_parts, thread_parts
 from pipeline.query.reader import Reader
 from pipeline.query.rows import AUTHOR, Score, ScoreByAuthor, short
 from pipeline.query.statement import Scope, Statement
 from pipeline.query.times import iso
 
+Given = tuple[str, str, tuple[Any, ...], int, int]
+"""Name, author, (value, reason, category, source, ...), first and last set (microseconds): an element of `authors`."""
+
+_NINE_PLACES: Final = Decimal("1e-9")
+_AUTHORS: Final = "SELECT entity, groupArray((name, given_by, newest, first_set_us, set_us)) AS authors FROM "
+
 
 async def scores_of(
-    reader: Reader, workspace: str, entity_type: EntityType, ids: Sequence[UUID]
+    reader: Reader, workspace: str, entity_type: Literal["trace", "span"], ids: Sequence[UUID]
 ) -> dict[UUID, list[Score]]:
     """Return the scores of traces or spans, by id."""
     if not ids:
         return {}
     parameters = {"workspace": workspace, "entities": [entity.int for entity in ids]}
     statement = Statement(score_parts(entity_type, narrowed=True), parameters)
-    select = "SELECT * FROM span_scores" if entity_type == "span" else "SELECT * FROM scores"
-    return _by_entity(await reader.rows(statement, select, "ORDER BY name"))
-
-
-async def thread_scores(
-    reader: Reader, scope: Scope, threads: Mapping[str, UUID], *, lenient: bool
-) -> dict[UUID, list[Score]]:
-    """Return the scores that count of `threads` (model ids by thread id), by model id."""
-    parameters = scope.parameters(
-        thread_ids=list(threads), entities=[model.int for model in threads.values()], lenient=lenient
-    )
-    parts = thread_parts(narrowed=True) | score_parts("thread", narrowed=True)
-    return _by_entity(await reader.rows(Statement(parts, parameters), "SELECT * FROM scores", "ORDER BY name"))
+    table = "span_score_authors" if entity_type == "span" else "score_authors"
+    rows = await reader.rows(statement, _AUTHORS + table, "GROUP BY entity")
+    return {UUID(int=row["entity"]): scores_by_name(row["authors"]) for row in rows}
 
 
 async def thread_score_names(reader: Reader, scope: Scope, *, lenient: bool) -> list[str]:
     """Return the names under which the project's threads have scores, in alphabetical order."""
-    parts = thread_parts() | score_parts("thread")
+    parts = thread_parts() | review_parts()
     found = await reader.rows(
         Statement(parts, scope.parameters(lenient=lenient)), "SELECT DISTINCT name FROM scores", "ORDER BY name"
     )
@@ -55,34 +51,33 @@ def score_field(entity: str) -> Field:
     return Field("score", condition)
 
 
-def _by_entity(rows: Sequence[Mapping[str, Any]]) -> dict[UUID, list[Score]]:
-    found: dict[UUID, list[Score]] = {}
-    for row in rows:
-        found.setdefault(UUID(int=row["entity"]), []).append(_score(row))
-    return found
+def scores_by_name(authors: Sequence[Given]) -> list[Score]:
+    """Return one score for each name that any of `authors` gave, in alphabetical order."""
+    by_name: dict[str, list[Given]] = {}
+    for given in sorted(authors, key=lambda given: given[:2]):
+        by_name.setdefault(given[0], []).append(given)
+    return [_score(name, givens) for name, givens in by_name.items()]
 
 
-def _score(row: Mapping[str, Any]) -> Score:
-    authors = [
-        (given_by or AUTHOR, newest, first_set_us, set_us) for given_by, newest, first_set_us, set_us in row["authors"]
-    ]
-    last_author, (_, _, category, source, *_), _, last_us = max(authors, key=lambda author: author[3])
-    first_author, _, first_us, _ = min(authors, key=lambda author: author[2])
+def _score(name: str, givens: Sequence[Given]) -> Score:
+    by_author = {
+        author or AUTHOR: ScoreByAuthor(
+            value=short(value), reason=reason, category_name=category, source=source, last_updated_at=iso(set_us)
+        )
+        for _, author, (value, reason, category, source, *_), _, set_us in givens
+    }
+    _, first_author, _, first_us, _ = min(givens, key=lambda given: given[3])
+    _, last_author, newest, _, last_us = max(givens, key=lambda given: given[4])
+    average = sum((given[2][0] for given in givens), Decimal()) / len(givens)
     return Score(
-        name=row["name"],
-        value=short(row["value"]),
-        category_name=category,
-        reason=", ".join(newest[1] for _, newest, *_ in authors if newest[1]) or None,
-        source=source,
+        name=name,
+        value=short(average.quantize(_NINE_PLACES)),
+        category_name=newest[2],
+        reason=", ".join(given[2][1] for given in givens if given[2][1]) or None,
+        source=newest[3],
         created_at=iso(first_us),
         last_updated_at=iso(last_us),
-        created_by=first_author,
-        last_updated_by=last_author,
-        value_by_author={
-            author: ScoreByAuthor(
-                value=short(newest[0]), reason=newest[1], category_name=newest[2], source=newest[3],
-                last_updated_at=iso(set_us),
-            )
-            for author, newest, _, set_us in authors
-        },
-    )  # fmt: skip
+        created_by=first_author or AUTHOR,
+        last_updated_by=last_author or AUTHOR,
+        value_by_author=by_author,
+    )

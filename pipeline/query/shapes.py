@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
+from uuid import UUID
 
 from msgspec import NODEFAULT, structs
 
@@ -85,15 +86,23 @@ def span(row: Mapping[str, Any], payload: Payload, scores: list[Score], comments
     )
 
 
-def thread(row: Mapping[str, Any], spent: Mapping[str, Any] | None) -> Thread:
-    """Return a thread without its messages, scores, comments and tags, which come from elsewhere."""
+def thread(
+    row: Mapping[str, Any],
+    project_id: UUID,
+    model_id: UUID,
+    scores: list[Score],
+    comments: list[Comment],
+    spent: Mapping[str, Any] | None,
+) -> Thread:
+    """Return a thread without its messages, which may have to be fetched."""
     return Thread(
         id=row["thread_id"],
-        project_id=row["project"],
-        thread_model_id=row["model_id"],
+        project_id=project_id,
+        thread_model_id=model_id,
         start_time=iso_or_none(row["start_us"]),
         end_time=iso_or_none(row["end_us"]),
         duration=duration_ms(row["start_us"], row["end_us"]),
+        feedback_scores=scores,
         status=row["status"],
         number_of_messages=row["messages"],
         total_estimated_cost=cost_of(spent["cost"]) if spent else None,
@@ -102,6 +111,8 @@ def thread(row: Mapping[str, Any], spent: Mapping[str, Any] | None) -> Thread:
         last_updated_at=iso(row["last_updated_us"]),
         created_by=AUTHOR,
         last_updated_by=AUTHOR,
+        comments=comments,
+        tags=row["tags"],
         source=row["source"],
         environment=row["environment"],
     )

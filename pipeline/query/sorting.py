@@ -37,6 +37,8 @@ def order_by(sorts: Sequence[Sort], expressions: Mapping[str, str], otherwise: S
     terms = []
     for sort in sorts:
         if sort.field not in expressions:
-            raise Malformed(f"sorting: unknown field '{sort.field}'; it can be {', '.join(expressions)}", field="sorting")
+            raise Malformed(
+                f"sorting: unknown field '{sort.field}'; it can be {', '.join(expressions)}", field="sorting"
+            )
         terms.append(f"{expressions[sort.field]} {sort.direction} NULLS LAST")
     return "ORDER BY " + ", ".join((*terms, *otherwise))

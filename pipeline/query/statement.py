@@ -25,6 +25,10 @@ class Statement:
         self._given[name] = value
         return f"{{{name}:{type_}}}"
 
+    def give(self, name: str, value: object) -> None:
+        """Take the value of a parameter that a part names."""
+        self._given[name] = value
+
     def where(self, *conditions: str) -> "Statement":
         """Add conditions; all of them must hold."""
         self._conditions.extend(conditions)
@@ -34,7 +38,7 @@ class Statement:
         """Return `select` (up to and with its FROM) under the parts and conditions, followed by `tail`."""
         parts = ",\n".join(f"{name} AS ({part})" for name, part in self._parts.items())
         conditions = " AND ".join(f"({condition})" for condition in self._conditions) or "1"
-        return "\n".join(("WITH", parts, select, "WHERE", conditions, tail))
+        return f"WITH {parts}\n{select}\nWHERE {conditions}\n{tail}"
 
     def choose(self, name: str, source: str) -> "Statement":
         """Make what of `source` meets the conditions so far a part called `name`, and begin with no conditions."""

@@ -46,7 +46,7 @@ def _spent(expression: str, exists: str) -> Field:
 def _llm_spans() -> Callable[[Predicate, str, Statement], str]:
     def condition(predicate: Predicate, _key: str, _statement: Statement) -> str:
         counted = f"id IN (SELECT trace_id FROM spent WHERE {predicate('llm')})"  # noqa: S608
-        return f"if(id IN (SELECT trace_id FROM spent), {counted}, {predicate('0')})"
+        return f"if(id IN (SELECT trace_id FROM spent), {counted}, {predicate('0')})"  # noqa: S608
 
     return condition
 

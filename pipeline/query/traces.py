@@ -137,9 +137,7 @@ async def _runs(
         yield [shapes.without(row, exclude) for row in found]
 
 
-async def _traces(
-    reader: Reader, workspace: str, rows: Sequence[Mapping[str, Any]], *, truncate: bool
-) -> list[Trace]:
+async def _traces(reader: Reader, workspace: str, rows: Sequence[Mapping[str, Any]], *, truncate: bool) -> list[Trace]:
     ids = [row["id"] for row in rows]
     whole, scores, remarks, costs = await asyncio.gather(
         payloads(reader, workspace, [Wanted(id_) for id_ in ids], truncate=truncate),
@@ -149,6 +147,12 @@ async def _traces(
     )
     spent = {cost["trace_id"]: cost for cost in costs}
     return [
-        shapes.trace(row, whole[row["id"]], scores.get(row["id"], []), remarks.get(row["id"], []), spent.get(row["id"]))
+        shapes.trace(
+            row,
+            whole[row["id"]],
+            scores.get(row["id"], []),
+            [remark.comment for remark in remarks.get(row["id"], [])],
+            spent.get(row["id"]),
+        )
         for row in rows
     ]

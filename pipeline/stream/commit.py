@@ -10,7 +10,8 @@ For each partition, from one snapshot taken in one step:
 
 A crash after 2 repeats outputs, with the same ids and content. A crash within 3 leaves some states ahead of the
 offset: the replay passes over what they already contain. The log time comes from the commit and never from the state,
-which may be ahead. Between commits outputs alone are published, so that nobody waits for the next one.
+which may be ahead; for a broker that forgets metadata (the embedded one), the changelog keeps it for each offset that
+was tried. Between commits outputs alone are published, so that nobody waits for the next one.
 
 A partition of which a step fails, or is cancelled, is lost at once: what its snapshot held is no longer in memory, so
 nothing later may be made durable in its place. Its next owner reads it again from the committed offset.
@@ -86,9 +87,7 @@ class Checkpoints:
         ready = [
             (partition, checkpoint)
             for partition, checkpoint in persisted
-            if checkpoint is not None
-            and not partition.is_lost
-            and checkpoint.next_offset > partition.committed_offset
+            if checkpoint is not None and not partition.is_lost and checkpoint.next_offset > partition.committed_offset
         ]
         offsets = {
             partition.number: (checkpoint.next_offset, str(checkpoint.log_time_us)) for partition, checkpoint in ready

@@ -1,7 +1,7 @@
 """The deadlines of open threads, one entry a thread, given back in order.
 
-Most deadlines move before they fire: each event of a thread moves its own. So an entry is not touched when that happens.
-It stands in a bucket of one second, and only when log time reaches the bucket is the true deadline asked for: then the
+Most deadlines move before they fire: each event of a thread moves its own. An entry is not touched by that. It
+stands in a bucket of one second, and only when log time reaches the bucket is the true deadline asked for: then the
 entry moves on to a later bucket, or into the small heap of what fires next.
 """
 
@@ -46,7 +46,7 @@ class Deadlines:
         self._stale.add(key)
 
     def take(self, now_us: int, limit: int) -> list[tuple[int, bytes]]:
-        """Remove and return threads that are due, in the order of (deadline, key); look at no more than `limit` entries.
+        """Remove and return threads that are due, in the order of (deadline, key), looking at up to `limit` entries.
 
         More may be due while `next_us` <= `now_us`, even where nothing was returned.
         """

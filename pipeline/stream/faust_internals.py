@@ -1,3 +1,4 @@
+# ruff: noqa: SLF001
 """Every private part of Faust, mode and aiokafka that the stream stage relies on, each named here and nowhere else.
 
 The versions are pinned exactly in pyproject.toml; `tests/unit/stream/test_faust_internals.py` holds each of these to
@@ -44,11 +45,6 @@ CALLED: Final = (
 """Private methods that are called: module, class, name, parameters."""
 
 
-def thread_of(consumer: Any) -> Any:
-    """Return the OS thread in which Faust runs the Kafka client."""
-    return consumer._thread
-
-
 def client_of(consumer: Any) -> Any:
     """Return the Kafka client itself; raises faust's ConsumerNotStarted before the start."""
     return consumer._thread._ensure_consumer()
@@ -84,7 +80,8 @@ async def fetch_committed(consumer: Any, partitions: Iterable[TP]) -> dict[int, 
     places = [TopicPartition(partition.topic, partition.partition) for partition in partitions]
     coordinator = client_of(consumer)._coordinator
     found = await consumer._thread.call_thread(coordinator.fetch_committed_offsets, places)
-    return {place.partition: (entry.offset, entry.metadata or "") for place, entry in found.items() if entry.offset >= 0}
+    committed = {place.partition: entry for place, entry in found.items() if entry.offset >= 0}
+    return {number: (entry.offset, entry.metadata or "") for number, entry in committed.items()}
 
 
 async def commit(consumer: Any, offsets: Mapping[TP, tuple[int, str]]) -> bool:

@@ -1,7 +1,7 @@
 """Outputs of the lifecycle as records of the topics `threads`, `scores` and `thread-replies`."""
 
-from collections.abc import Iterable
-from typing import Final, Protocol, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol
 from uuid import UUID
 
 from pipeline.events.envelope import Record

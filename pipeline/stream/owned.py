@@ -36,11 +36,18 @@ class Owned:
             else:
                 threads[record.key] = record.value
 
-    def begin(self, committed: Mapping[int, tuple[int, str]]) -> None:
-        """Go live at the committed offsets; the metadata of each commit is the log time there."""
-        for number, partition in self._partitions.items():
+    def begin(self, committed: Mapping[int, tuple[int, str]]) -> Iterator[None]:
+        """Go live at the committed offsets; the metadata of each commit is the log time there.
+
+        Yields after each partition, so that others have a turn; an assignment that comes in between ends it.
+        """
+        partitions = self._partitions
+        for number, partition in partitions.items():
             offset, metadata = committed.get(number, (0, ""))
-            partition.restore(committed_offset=offset, log_time_us=int(metadata) if metadata.isdecimal() else 0)
+            partition.restore(committed_offset=offset, log_time_us=int(metadata) if metadata.isdecimal() else None)
+            yield
+            if self._partitions is not partitions:
+                return
         self._is_live = True
 
     def live(self, number: int) -> Partition | None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
+import msgspec
+
 from pipeline.events.scores import ScoreEvent
 from pipeline.events.threads import CloseReason, CommandReply
 from pipeline.stream import thread_state
@@ -14,6 +16,10 @@ from pipeline.stream.timeouts import Timeouts, is_setting_key
 
 SESSION_REMEMBERED_US: Final = 60_000_000
 """For this long (log time) a closed session can still be named by an accepted score."""
+
+
+REACHED_KEY: Final = b"reached"
+"""The key under which a partition's changelog keeps its log time."""
 
 
 class SessionChange(NamedTuple):
@@ -43,6 +49,16 @@ class Checkpoint(NamedTuple):
     log_time_us: int
     outputs: list[Output]
     states: list[tuple[bytes, bytes | None]]
+
+
+class Reached(NamedTuple):
+    """The log time before the record at `offset`."""
+
+    offset: int
+    log_time_us: int
+
+
+_REACHED: Final = msgspec.json.Decoder(list[Reached])
 
 
 @dataclass(slots=True)
@@ -77,16 +93,22 @@ class Partition:
         self._outputs: list[Output] = []
         self._dirty: set[bytes] = set()
         self._markers: deque[bytes] = deque()
+        self._reached: list[Reached] = []
 
     @property
     def outputs_waiting(self) -> int:
         """How many outputs are not yet on their way."""
         return len(self._outputs)
 
-    def restore(self, *, committed_offset: int, log_time_us: int) -> None:
-        """Begin at the committed offset, with what the changelog put into `threads`, which may be ahead of it."""
+    def restore(self, *, committed_offset: int, log_time_us: int | None) -> None:
+        """Begin at the committed offset, with what the changelog put into `threads`, which may be ahead of it.
+
+        `log_time_us` came with the commit; None if the broker lost it, then the changelog knows it.
+        """
         self.next_offset = self.committed_offset = committed_offset
-        self.log_time_us = log_time_us
+        self._reached = _REACHED.decode(self.threads.pop(REACHED_KEY, b"[]"))
+        behind = [place.log_time_us for place in self._reached if place.offset <= committed_offset]
+        self.log_time_us = max(behind, default=0) if log_time_us is None else log_time_us
         for key in [key for key in self.threads if is_setting_key(key)]:
             self.timeouts.restore(key, self.threads.pop(key), committed_offset)
         self.schedule()
@@ -151,6 +173,7 @@ class Partition:
             return None
         dirty, self._dirty = self._dirty, set()
         states = [(key, self._packed(key)) for key in dirty]
+        states.append((REACHED_KEY, self._reach(Reached(self.next_offset, self.log_time_us))))
         return Checkpoint(self.next_offset, self.log_time_us, self.take_outputs(), states)
 
     def sweep(self, *, committed_offset: int, log_time_us: int, limit: int) -> None:
@@ -168,6 +191,11 @@ class Partition:
                 del self.threads[key]
                 self._dirty.add(key)
             self._markers.popleft()
+
+    def _reach(self, place: "Reached") -> bytes:
+        """Return what the changelog keeps of log time: at the committed offset, and at all that were tried since."""
+        self._reached = [past for past in self._reached if past.offset >= self.committed_offset] + [place]
+        return msgspec.json.encode(self._reached)
 
     def _packed(self, key: bytes) -> bytes | None:
         if is_setting_key(key):

@@ -5,6 +5,7 @@ Writes are packed by `commit`, once per thread and commit; the consumer hands re
 Faust's recovery sees only how far it has come.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
@@ -63,8 +64,13 @@ class ThreadsTable(Table):  # type: ignore[misc]
         """Go live at the committed offsets. Faust ignores what is raised here, so a failure crashes the app."""
         try:
             await super().on_recovery_completed(active_tps, standby_tps)
+            generation_id = self.app.consumer_generation_id
             inputs = [TP(TRACES.name, tp.partition) for tp in active_tps]
-            self.owned.begin(await faust_internals.fetch_committed(self.app.consumer, inputs))
+            committed = await faust_internals.fetch_committed(self.app.consumer, inputs)
+            if self.app.consumer_generation_id != generation_id:
+                return  # another assignment came in between, and is recovered next
+            for _ in self.owned.begin(committed):
+                await asyncio.sleep(0)
             metrics.STREAM_RECOVERY_SECONDS.set(self.clock.monotonic() - self._assigned_at)
             await self.on_begin()
         except Exception as error:

@@ -86,9 +86,11 @@ class ClickHouse:
     async def insert_lines(self, table: str, lines: Sequence[bytes], *, token: str | None) -> int:
         """Insert `lines`, each a JSON object that is a row of `table`; return how many rows ClickHouse says it wrote.
 
-        With a `token` that the table remembers nothing is written, and 0 returned.
+        With a `token` that the table remembers nothing is stored again; without one the rows are stored in any case. The
+        number includes the rows that materialized views wrote, and those of a token that was known.
         """
-        settings = _INSERT_SETTINGS if token is None else _INSERT_SETTINGS | {"insert_deduplication_token": token}
+        deduplication = {"insert_deduplicate": 0} if token is None else {"insert_deduplication_token": token}
+        settings = _INSERT_SETTINGS | deduplication
         # A file, not bytes: the library neither copies it nor sends it a second time by itself.
         body = io.BytesIO(b"\n".join(lines))
         with _sorted_failures():

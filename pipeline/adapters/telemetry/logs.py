@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from typing import Any
 
 import structlog
 
@@ -10,15 +11,24 @@ from pipeline.settings import OperationSettings
 
 def configure(settings: OperationSettings, *, stage: str) -> None:
     """Send our log and that of every library to stdout, each line with `stage`."""
+
+    def add_stage(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        # Not a context variable: libraries log from OS threads of their own, which do not inherit one.
+        return {**event, "stage": stage}
+
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        add_stage,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     console = settings.log_format == "console"
     render: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty()) if console else structlog.processors.JSONRenderer()
+        # Plain, since the other formatters print local variables, and with them what users wrote.
+        structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        if console
+        else structlog.processors.JSONRenderer()
     )
     last: list[structlog.typing.Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if not console:
@@ -39,7 +49,6 @@ def configure(settings: OperationSettings, *, stage: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(stage=stage)
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -26,7 +26,9 @@ GATEWAY_EVENTS_ACCEPTED: Final = Counter(
 GATEWAY_EVENTS_REFUSED: Final = Counter(
     "threadline_gateway_events_refused_total", "Items set aside in dead-letters, by reason.", ["reason"]
 )
-GATEWAY_IN_FLIGHT_BYTES: Final = Gauge("threadline_gateway_in_flight_bytes", "Bytes sent to Kafka, not yet acked.")
+GATEWAY_IN_FLIGHT_BYTES: Final = Gauge(
+    "threadline_gateway_in_flight_bytes", "Bytes of bodies in hand, and of records that Kafka has not acked."
+)
 GATEWAY_OVERLOADS: Final = Counter(
     "threadline_gateway_overloads_total", "Requests answered 429, by the bound that was reached.", ["bound"]
 )

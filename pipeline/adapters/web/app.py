@@ -4,27 +4,38 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from pipeline.adapters.clock import Clock
 from pipeline.adapters.web.failures import handlers
-from pipeline.adapters.web.metering import GATEWAY, MeteredRoute, Metering, Meters
+from pipeline.adapters.web.metering import Metering, RouteLabel, Stage
 
 PREFIXES: Final = ("/api", "")
 """Where every route answers: the SDKs' base URL usually ends in /api/, and works without it as well."""
 
 
-def build(stages: Mapping[Meters, Sequence[BaseRoute]], *, clock: Clock, retry_after_seconds: int = 2) -> Metering:
-    """Return the ASGI application that serves `stages`: for each one's meters, its routes in order of precedence.
+def build(stages: Mapping[Stage, Sequence[BaseRoute]], *, clock: Clock, retry_after_seconds: int = 2) -> Metering:
+    """Return the ASGI application that serves the routes of `stages`, each stage's in order of precedence.
 
     A `Route` answers below every prefix; any other (a mount of static files) only where it says.
+    `retry_after_seconds` is when clients come back after a failure that names no time of its own.
     """
     routes: list[BaseRoute] = []
-    for meters, given in stages.items():
+    labels: dict[int, RouteLabel] = {}
+    for stage, given in stages.items():
         for route in given:
-            if isinstance(route, Route):
-                routes += [MeteredRoute(prefix, route, meters) for prefix in PREFIXES]
-            else:
-                routes.append(route)
+            for answering in _below_prefixes(route):
+                routes.append(answering)
+                labels[id(answering)] = RouteLabel(stage, route.path if isinstance(route, Route | Mount) else "other")
     app = Starlette(routes=routes, exception_handlers=handlers(retry_after_seconds=retry_after_seconds))
-    return Metering(app, clock=clock, unmatched=GATEWAY)
+    return Metering(app, clock=clock, labels=labels)
+
+
+def _below_prefixes(route: BaseRoute) -> list[BaseRoute]:
+    if not isinstance(route, Route):
+        return [route]
+    return [Route(prefix + route.path, route.endpoint, methods=_methods(route)) for prefix in PREFIXES]
+
+
+def _methods(route: Route) -> list[str]:
+    return sorted(route.methods or ())

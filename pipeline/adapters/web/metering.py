@@ -1,14 +1,12 @@
 """Every request counted, timed and named, whatever becomes of it; and the draining of a server that stops."""
 
 import asyncio
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Literal, NamedTuple
 
 import structlog
 import uuid_utils.compat as uuids
-from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.adapters.clock import Clock
@@ -16,39 +14,36 @@ from pipeline.adapters.telemetry import metrics
 
 REQUEST_ID_HEADER: Final = "x-request-id"
 REQUEST_ID_CHARACTERS_MAX: Final = 128
-UNKNOWN_ROUTE: Final = "unknown"
 NO_ANSWER: Final = 500
 """The status in our metrics of a request that ended before an answer began."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Meters:
-    """The metrics of one stage's requests: a counter by route and status, and a histogram of seconds by route."""
+Stage = Literal["gateway", "query"]
 
-    requests: Counter
-    seconds: Histogram
-
-
-GATEWAY: Final = Meters(metrics.GATEWAY_REQUESTS, metrics.GATEWAY_REQUEST_SECONDS)
-QUERY: Final = Meters(metrics.QUERY_REQUESTS, metrics.QUERY_SECONDS)
+_METERS: Final = {
+    "gateway": (metrics.GATEWAY_REQUESTS, metrics.GATEWAY_REQUEST_SECONDS),
+    "query": (metrics.QUERY_REQUESTS, metrics.QUERY_SECONDS),
+}
 
 
-class MeteredRoute(Route):
-    """A route that knows the pattern it is counted under, without any prefix, and the meters of its stage."""
+class RouteLabel(NamedTuple):
+    """What a route is counted under: its stage, and its pattern without any prefix."""
 
-    def __init__(self, prefix: str, route: Route, meters: Meters) -> None:
-        super().__init__(prefix + route.path, route.endpoint, methods=route.methods, name=route.name)
-        self.pattern: Final = route.path
-        self.meters: Final = meters
+    stage: Stage
+    pattern: str
+
+
+UNKNOWN_ROUTE: Final = RouteLabel("gateway", "unknown")
 
 
 class Metering:
     """The outermost ASGI application: counts what passes through `app`, and knows when nothing does any more."""
 
-    def __init__(self, app: ASGIApp, *, clock: Clock, unmatched: Meters) -> None:
+    def __init__(self, app: ASGIApp, *, clock: Clock, labels: Mapping[int, RouteLabel]) -> None:
+        """Meter `app`; `labels` is by the identity of the route that Starlette matched (routes have no hash)."""
         self._app: Final = app
         self._clock: Final = clock
-        self._unmatched: Final = unmatched
+        self._labels: Final = labels
         self._draining = False
         self._idle: Final = asyncio.Event()
         self._idle.set()
@@ -96,12 +91,10 @@ class Metering:
             self._count(scope, status, self._clock.monotonic() - began)
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
-        route = scope.get("route")
-        pattern, meters = UNKNOWN_ROUTE, self._unmatched
-        if isinstance(route, MeteredRoute):
-            pattern, meters = route.pattern, route.meters
-        meters.requests.labels(pattern, str(status)).inc()
-        meters.seconds.labels(pattern).observe(seconds)
+        stage, pattern = self._labels.get(id(scope.get("route")), UNKNOWN_ROUTE)
+        requests, latency = _METERS[stage]
+        requests.labels(pattern, str(status)).inc()
+        latency.labels(pattern).observe(seconds)
 
 
 def _request_id(given: str | None) -> str:

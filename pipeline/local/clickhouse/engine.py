@@ -11,7 +11,7 @@ fails when the last block is written (too many partitions, a constraint) is swal
 import fcntl
 import importlib
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Final
@@ -127,7 +127,7 @@ class Connection:
         )
         return content
 
-    def stream(self, text: bytes, format_name: str, parameters: Mapping[str, str]) -> Iterator[bytes]:
+    def stream(self, text: bytes, format_name: str, parameters: Mapping[str, str]) -> Generator[bytes, None, None]:
         """Yield the result of a SELECT block by block; leaving early stops the query."""
         try:
             handle = self._native.send_query(_text(text), format_name, params=dict(parameters))

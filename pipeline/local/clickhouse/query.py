@@ -1,7 +1,7 @@
 """One request on the engine, from its first byte to its last; blocking, so it runs on executors."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 from tempfile import NamedTemporaryFile, SpooledTemporaryFile
@@ -64,6 +64,7 @@ class Query:
         self._session = None if is_read_only else session
         self._repeated = tuple(session.statements) if session is not None and is_read_only else ()
         self._connection: Connection | None = None
+        self._blocks: Generator[bytes, None, None] | None = None
         self._raw: Iterator[bytes] = iter(())
         self._pieces: Iterator[bytes] = iter(())
         self._tag = exception_tag()
@@ -121,13 +122,15 @@ class Query:
             before, settings = head[: statement.settings_start], head[statement.settings_start : statement.text_end]
             text = before + source + settings + f" FORMAT {statement.format_name}".encode()
             connection.run(text, "Null", self._asked.parameters)
+        # Of rows from a file the engine calls those it read its result; a server calls them read.
+        counted = connection.progress
+        connection.progress = replace(counted, read_rows=counted.result_rows, result_rows=counted.written_rows)
 
     def _end(self) -> None:
         """Close what is open, once; the session's connection is put back to what the session has set."""
         self._body.close()
-        close = getattr(self._raw, "close", None)
-        if close is not None:
-            close()
+        if self._blocks is not None:
+            self._blocks.close()
         connection, self._connection = self._connection, None
         if connection is None:
             return
@@ -144,7 +147,7 @@ class Query:
         format_name = statement.format_name or self._asked.default_format
         parameters = self._asked.parameters
         if statement.kind is Kind.READ and format_name in _STREAMED:
-            self._raw = connection.stream(text, format_name, parameters)
+            self._raw = self._blocks = connection.stream(text, format_name, parameters)
         else:
             content = connection.run(text, format_name, parameters)
             if statement.kind is Kind.SESSION and self._session is not None:
@@ -155,14 +158,15 @@ class Query:
         if self._asked.is_answered_whole:
             self._raw = _spooled(self._raw)
         # Fetched before the headers are made, so that a query that fails early has a status of its own.
-        first = bytearray()
+        self._raw = _sliced(self._raw)
+        first: list[bytes] = []
         is_whole = True
         for piece in self._raw:
-            first += piece
-            if len(first) >= PIECE_BYTES:
+            first.append(piece)
+            if len(piece) == PIECE_BYTES:
                 is_whole = False
                 break
-        self._pieces = self._encoded(self._guarded(bytes(first)))
+        self._pieces = self._encoded(self._guarded(first))
         beginning = b"".join(self._pieces) if is_whole else b""
         return self._answer(format_name, beginning, started, is_whole=is_whole)
 
@@ -178,9 +182,9 @@ class Query:
                 headers["Content-Encoding"] = self._asked.answer_encoding
         return Answer(headers, first, is_whole)
 
-    def _guarded(self, first: bytes) -> Iterator[bytes]:
+    def _guarded(self, first: list[bytes]) -> Iterator[bytes]:
         """Yield the rest of the result; a failure in its midst becomes its last bytes, by which a client knows it."""
-        yield first
+        yield from first
         try:
             yield from self._raw
         except QueryFailed as failed:
@@ -220,6 +224,23 @@ def _whole(head: bytes, rest: Iterator[bytes]) -> bytes:
                 QUERY_IS_TOO_LARGE, "QUERY_IS_TOO_LARGE", f"A statement of more than {QUERY_BYTES_MAX} bytes"
             )
     return bytes(text)
+
+
+def _sliced(contents: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield contents in pieces of PIECE_BYTES, small ones joined: a block of the engine can be tens of megabytes."""
+    small = b""
+    for content in contents:
+        start = PIECE_BYTES - len(small)
+        if len(content) < start:
+            small += content
+            continue
+        yield small + content[:start]
+        while len(content) - start >= PIECE_BYTES:
+            yield content[start : start + PIECE_BYTES]
+            start += PIECE_BYTES
+        small = content[start:]
+    if small:
+        yield small
 
 
 def _spooled(pieces: Iterator[bytes]) -> Iterator[bytes]:

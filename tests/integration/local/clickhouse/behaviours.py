@@ -47,7 +47,7 @@ TYPES: dict[str, list[Any]] = {
     "LowCardinality(Nullable(String))": [None, "x"],
     "Array(LowCardinality(String))": [["a", "b", "a"], []],
     "Enum8('open' = 1, 'closed' = 2)": ["open", "closed"],
-    "IPv4": [IPv4Address("127.0.0.1"), IPv4Address("0.0.0.0")],
+    "IPv4": [IPv4Address("127.0.0.1"), IPv4Address("255.0.0.1")],
     "Tuple(UInt8, String)": [(1, "a"), (2, "b")],
 }
 
@@ -258,7 +258,7 @@ def nothing_is_an_answer_too(client: Client) -> object:
 def tables_change(client: Client) -> object:
     table(client, "k UInt64, v UInt64, d UInt8", rest="ENGINE = ReplacingMergeTree(v, d) ORDER BY k")
     for values in ("(1, 1, 0), (2, 1, 0)", "(1, 2, 1)", "(2, 3, 0)"):
-        client.command(f"INSERT INTO t VALUES {values}")
+        client.command(f"INSERT INTO t VALUES {values}")  # noqa: S608
     final = client.query("SELECT * FROM t FINAL ORDER BY k").result_rows
     client.command("OPTIMIZE TABLE t FINAL")
     client.command("ALTER TABLE t ADD COLUMN note String DEFAULT concat('n', toString(k))")

@@ -31,7 +31,9 @@ class RunningClickHouse:
         self._clients.append(client)
         return client
 
-    def request(self, method: str = "POST", path: str = "/", body: bytes = b"", headers: Any = None, **words: Any) -> Any:
+    def request(
+        self, method: str = "POST", path: str = "/", body: bytes = b"", headers: Any = None, **words: Any
+    ) -> Any:
         url = f"http://127.0.0.1:{self.port}{path}?{urlencode(words)}"
         return self.http.request(method, url, body=body, headers=headers)
 

@@ -20,7 +20,11 @@ DEFECTS_IN_PROCESS = {"a_large_result_is_streamed": "[True, 300000, 44999850000]
 
 def observe(*arguments: str) -> dict[str, str]:
     run = subprocess.run(
-        [sys.executable, str(BEHAVIOURS), *arguments], capture_output=True, text=True, timeout=RUN_SECONDS_MAX, check=False
+        [sys.executable, str(BEHAVIOURS), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=RUN_SECONDS_MAX,
+        check=False,
     )
     assert run.returncode == 0, run.stderr
     seen: dict[str, str] = json.loads(run.stdout)
@@ -131,9 +135,12 @@ def test_clients_do_not_disturb_one_another(clickhouse: Any) -> None:
         for size in sizes:
             body = b"".join(b'{"who":%d,"a":%d}\n' % (who, number) for number in range(size))
             written.append(client.raw_insert("crowd", ["who", "a"], body, fmt="JSONEachRow").written_rows)
-            total = client.query("SELECT sum(number) FROM numbers({n:UInt64})", parameters={"n": 1000 + who}).result_rows
+            total = client.query(
+                "SELECT sum(number) FROM numbers({n:UInt64})", parameters={"n": 1000 + who}
+            ).result_rows
             assert total == [(sum(range(1000 + who)),)]
-        return [written == sizes, client.query(f"SELECT count() FROM crowd WHERE who = {who}").result_rows[0][0] == sum(sizes)]  # noqa: S608
+        stored = client.query("SELECT count() FROM crowd WHERE who = {who:UInt8}", parameters={"who": who}).result_rows
+        return [written == sizes, stored == [(sum(sizes),)]]
 
     with ThreadPoolExecutor(6) as executors:
         outcomes = list(executors.map(work, range(6)))

@@ -1,0 +1,50 @@
+"""What threads can be filtered and sorted by: each field's kind, and where its value stands."""
+
+from typing import Final
+
+from pipeline.query.filters import Field, Predicate, column
+from pipeline.query.payloads import payload_field
+from pipeline.query.scores import score_field
+from pipeline.query.statement import Statement
+
+
+def _tags(predicate: Predicate, _key: str, _statement: Statement) -> str:
+    return f"model IN (SELECT model FROM reviewed WHERE {predicate('tags')})"  # noqa: S608 - values are bound
+
+
+_ID: Final = column("exact", "thread_id")
+
+FIELDS: Final[dict[str, Field]] = {
+    "id": _ID,
+    "thread_id": _ID,
+    "first_message": payload_field("text", "first_id", "input", "first_preview", "first_bytes"),
+    "last_message": payload_field("text", "last_id", "output", "last_preview", "last_bytes"),
+    "number_of_messages": column("number", "messages"),
+    "duration": column("number", "duration_ms"),
+    "start_time": column("time", "start_us"),
+    "end_time": column("time", "end_us"),
+    "created_at": column("time", "created_us"),
+    "last_updated_at": column("time", "last_updated_us"),
+    "feedback_scores": score_field("model"),
+    "status": column("choice", "status"),
+    "environment": column("choice", "environment"),
+    "source": column("choice", "source"),
+    "tags": Field("list", _tags),
+}
+
+SEARCHED: Final = (column("text", "thread_id"), FIELDS["first_message"], FIELDS["last_message"])
+
+SORTS: Final = {
+    "id": "thread_id",
+    "start_time": "start_us",
+    "end_time": "end_us",
+    "duration": "duration_ms",
+    "number_of_messages": "messages",
+    "last_updated_at": "last_updated_us",
+    "created_at": "created_us",
+    "status": "status",
+}
+"""By these a page can be sorted."""
+
+NEWEST_FIRST: Final = ("last_updated_us DESC", "start_us ASC", "end_us DESC NULLS LAST", "model DESC")
+"""Opik's order of pages; model ids are distinct, so it is total."""

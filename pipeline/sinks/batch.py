@@ -1,0 +1,92 @@
+"""Rows of one table, and the records that cannot be rows, with their offsets; and when it is time to write them."""
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from pipeline.events.envelope import Headers
+
+
+class Row(NamedTuple):
+    """A record as a row: `line` is its value with its provenance. Key and headers are kept in case it is poison."""
+
+    line: bytes
+    partition: int
+    offset: int
+    appended_at_ms: int
+    key: bytes | None
+    headers: Headers
+
+
+class Poison(NamedTuple):
+    """A record that can never be a row, as it stood, and why; `code` is ClickHouse's, 0 if it gave none."""
+
+    partition: int
+    offset: int
+    appended_at_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a batch is due."""
+
+    rows_max: int
+    bytes_max: int
+    age_seconds_max: float
+    idle_seconds_max: float
+
+
+class Batch:
+    """Records of one topic for one table, in the order in which they were read. Times are monotonic seconds."""
+
+    def __init__(self, topic: str, log_id: UUID, limits: Limits, now: float) -> None:
+        self.topic: Final = topic
+        self.log_id: Final = log_id
+        self.rows: Final[list[Row]] = []
+        self.poison: Final[list[Poison]] = []
+        self.firsts: Final[dict[int, int]] = {}
+        """The smallest offset of each partition: nothing from here on may be committed before this is written."""
+        self.bytes = 0
+        self._limits: Final = limits
+        self._opened_at: Final = now
+        self._touched_at = now
+
+    def add(self, row: Row) -> None:
+        """Take a row; rows of one partition come in the order of their offsets."""
+        self.rows.append(row)
+        self.bytes += len(row.line)
+        self.firsts.setdefault(row.partition, row.offset)
+
+    def refuse(self, poison: Poison) -> None:
+        """Take a record that goes to the dead letters when this batch is written."""
+        self.poison.append(poison)
+        self.bytes += len(poison.value or b"")
+        self.firsts.setdefault(poison.partition, poison.offset)
+
+    def touch(self, now: float) -> None:
+        """Note that something was added."""
+        self._touched_at = now
+
+    @property
+    def records(self) -> int:
+        """How many records it holds."""
+        return len(self.rows) + len(self.poison)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more should be added."""
+        return self.records >= self._limits.rows_max or self.bytes >= self._limits.bytes_max
+
+    @property
+    def due_at(self) -> float:
+        """When it should be written: at once if it is full, else when it is old, or nothing more comes."""
+        if self.is_full:
+            return self._opened_at
+        return min(
+            self._opened_at + self._limits.age_seconds_max, self._touched_at + self._limits.idle_seconds_max
+        )

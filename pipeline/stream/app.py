@@ -1,0 +1,135 @@
+"""The Faust app `threadline-stream`: one topic in, one table, one agent; assembled, not started."""
+
+from typing import Any, Final
+from uuid import UUID
+
+from faust.types import TP
+
+from pipeline.adapters.clock import Clock
+from pipeline.adapters.kafka.admin import partitions_of
+from pipeline.settings import Settings
+from pipeline.stream import faust_internals, table
+from pipeline.stream.agent import apply_batches
+from pipeline.stream.bulk import BulkApp, Intake
+from pipeline.stream.commit import Checkpoints
+from pipeline.stream.outputs import Publisher
+from pipeline.stream.owned import Owned
+from pipeline.stream.table import CHANGELOG, CHANGELOG_CONFIG, ThreadsTable
+from pipeline.stream.tallies import observe
+from pipeline.stream.ticks import run_ticks, write_default_timeout
+from pipeline.topics import STREAM_GROUP, THREAD_REPLIES, TRACES
+
+CLIENT_ID: Final = "threadline-worker"
+OBSERVE_SECONDS: Final = 1.0
+PARTITION_FETCH_BYTES_MAX: Final = 1024 * 1024
+
+
+def build(settings: Settings, clock: Clock, *, log_id: UUID, publisher: Publisher) -> BulkApp:
+    """Return the app; `log_id` is that of the topic `traces`, `publisher` must outlive the app."""
+    app = BulkApp(STREAM_GROUP, **_faust_settings(settings))
+    owned = Owned(log_id)
+    checkpoints = Checkpoints(
+        owned,
+        publisher_of=lambda _: publisher,
+        commit_offsets=_commit_through(app),
+        reply_partitions=partitions_of(THREAD_REPLIES, settings.kafka),
+        clock=clock,
+    )
+    app.intake = Intake(
+        owned,
+        changelog=CHANGELOG.name,
+        fetch_bytes_max=settings.stream.fetch_bytes_max,
+        commit=checkpoints.commit_all,
+    )
+    _declare_table(app, settings, clock, owned, publisher)
+    _declare_agent(app, checkpoints)
+    _declare_tasks(app, settings, owned, checkpoints, publisher)
+    return app
+
+
+def _faust_settings(settings: Settings) -> dict[str, Any]:
+    kafka, stream = settings.kafka, settings.stream
+    request_seconds = max(kafka.request_timeout_ms, kafka.session_timeout_ms) / 1000
+    return {
+        "broker": [f"aiokafka://{address}" for address in kafka.bootstrap.split(",")],
+        "broker_client_id": CLIENT_ID,
+        "broker_session_timeout": kafka.session_timeout_ms / 1000,
+        "broker_heartbeat_interval": kafka.heartbeat_interval_ms / 1000,
+        "broker_request_timeout": request_seconds,
+        "broker_commit_interval": stream.commit_interval_ms / 1000,
+        "broker_max_poll_records": stream.batch_records_max,
+        "consumer_auto_offset_reset": "earliest",
+        "consumer_group_instance_id": stream.instance_id,
+        "consumer_max_fetch_size": min(PARTITION_FETCH_BYTES_MAX, stream.fetch_bytes_max),
+        # State in memory, recovered from the changelog each time: see owned.
+        "store": "memory://",
+        "Table": ThreadsTable,
+        "recovery_consistency_check": False,
+        "stream_recovery_delay": 0.0,
+        "stream_wait_empty": True,  # commit once more before partitions are given up
+        "topic_partitions": kafka.partitions,
+        "topic_replication_factor": kafka.replication_factor,
+        "topic_disable_leader": True,
+        "web_enabled": False,
+        "worker_redirect_stdouts": False,
+    }
+
+
+def _commit_through(app: BulkApp) -> Any:
+    async def commit_offsets(offsets: dict[int, tuple[int, str]]) -> bool:
+        places = {TP(TRACES.name, number): entry for number, entry in offsets.items()}
+        return await faust_internals.commit(app.consumer, places)
+
+    return commit_offsets
+
+
+def _declare_table(app: BulkApp, settings: Settings, clock: Clock, owned: Owned, publisher: Publisher) -> None:
+    threads = app.Table(
+        table.NAME,
+        partitions=settings.kafka.partitions,
+        key_type=bytes,
+        value_type=bytes,
+        extra_topic_configs=CHANGELOG_CONFIG,
+    )
+
+    async def on_begin() -> None:
+        await write_default_timeout(owned, publisher, settings.stream.thread_timeout_ms)
+
+    threads.owned, threads.clock, threads.on_begin = owned, clock, on_begin
+
+
+def _declare_agent(app: BulkApp, checkpoints: Checkpoints) -> None:
+    topic = app.topic(TRACES.name, key_type=bytes, value_type=bytes, partitions=app.conf.topic_partitions)
+
+    async def apply_log(_: Any) -> None:
+        """Apply batches; Faust would start an agent that raised anew, but nothing is right after that."""
+        try:
+            await apply_batches(app.intake.batches, checkpoints)
+        except Exception as error:
+            await app.crash(error)
+            raise
+
+    app.agent(topic)(apply_log)
+
+    @app.on_partitions_revoked.connect(weak=False)  # type: ignore[untyped-decorator]
+    async def give_up(_: Any, revoked: set[TP], **__: Any) -> None:  # noqa: ARG001
+        """Faust has committed what was applied; nothing of these partitions may be written from now on."""
+        await checkpoints.drop_all()
+
+
+def _declare_tasks(
+    app: BulkApp, settings: Settings, owned: Owned, checkpoints: Checkpoints, publisher: Publisher
+) -> None:
+    """Name what runs beside the agent once the app is started; a task that raises crashes the app."""
+
+    @app.task  # type: ignore[untyped-decorator]
+    async def ticks() -> None:
+        await run_ticks(owned, publisher, settings.stream.tick_interval_ms / 1000)
+
+    @app.task  # type: ignore[untyped-decorator]
+    async def flushes() -> None:
+        await checkpoints.run_flushes(settings.stream.flush_interval_ms / 1000)
+
+    @app.timer(OBSERVE_SECONDS)  # type: ignore[untyped-decorator]
+    async def gauges() -> None:
+        observe(owned)

@@ -1,0 +1,81 @@
+"""Run the stream stage inside an event loop that other tasks share, and end it in order."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from pipeline.adapters.clock import Clock
+from pipeline.adapters.kafka.admin import read_log_ids
+from pipeline.adapters.kafka.producer import EventProducer
+from pipeline.adapters.telemetry import logs
+from pipeline.errors import Stalled
+from pipeline.settings import Settings
+from pipeline.stream.app import CLIENT_ID, build
+from pipeline.stream.bulk import BulkApp, Intake
+from pipeline.topics import TRACES
+
+_log = logs.logger(__name__)
+
+
+async def run(settings: Settings, clock: Clock, *, ready: Callable[[], None], stop: asyncio.Event) -> None:
+    """Run until `stop`, then flush, commit and leave the group; call `ready` when partitions are owned and recovered.
+
+    Raises whatever crashed the app, Stalled where nothing moves, SchemaMismatch where topics are missing, and
+    BrokerUnavailable where there is no broker, or it takes no records any more.
+    """
+    log_ids = await read_log_ids(settings.kafka)
+    async with EventProducer(settings.kafka, client_id=CLIENT_ID) as publisher:
+        app = build(settings, clock, log_id=log_ids[TRACES.name], publisher=publisher)
+        try:
+            await _first_to_end(
+                _serve(app, ready, stop),
+                _watch(app.intake, settings.stream.stall_seconds_max),
+                _asked(stop),
+            )
+        finally:
+            await _stop(app, settings.operation.drain_seconds)
+        if app.crash_reason is not None:
+            raise app.crash_reason
+
+
+async def _serve(app: BulkApp, ready: Callable[[], None], stop: asyncio.Event) -> None:
+    """Start the app, which takes until its tables are recovered; return when it crashes or is asked to stop."""
+    await app.start()
+    if app.crash_reason is None:
+        ready()
+        await app.wait(stop.wait())
+
+
+async def _watch(intake: Intake, stall_seconds_max: float) -> None:
+    """Raise Stalled if the consumer loop does not turn; it turns without records too, and while recovering."""
+    while True:
+        before = intake.turns
+        await asyncio.sleep(stall_seconds_max)
+        if intake.turns == before:
+            raise Stalled(f"the consumer loop has not moved for {stall_seconds_max:g} s")
+
+
+async def _asked(stop: asyncio.Event) -> None:
+    await stop.wait()
+
+
+async def _first_to_end(*bodies: Coroutine[Any, Any, None]) -> None:
+    """Run coroutines until one ends; raise what it raised, cancel the others."""
+    tasks = [asyncio.create_task(body) for body in bodies]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _stop(app: BulkApp, drain_seconds: float) -> None:
+    """Let Faust commit a last time and leave the group; a broker that is gone must not keep the process."""
+    try:
+        async with asyncio.timeout(drain_seconds):
+            await app.stop()
+    except TimeoutError:
+        _log.warning("stopped before everything was committed; it will be read again", drain_seconds=drain_seconds)

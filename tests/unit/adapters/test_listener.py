@@ -1,0 +1,137 @@
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from pipeline.adapters.listener import Listener
+from tests.support.http import get, parse
+
+SECONDS_MAX = 10.0
+
+
+def serving(answer: Callable[[Request], Awaitable[Response]], *, drain_seconds: float = 5.0) -> Listener:
+    return Listener(Starlette(routes=[Route("/", answer)]), host="127.0.0.1", port=0, drain_seconds=drain_seconds)
+
+
+async def hello(_: Request) -> Response:
+    return PlainTextResponse("hello")
+
+
+class Held:
+    """A request that is answered when it is let go."""
+
+    def __init__(self) -> None:
+        self.arrived = asyncio.Event()
+        self.go = asyncio.Event()
+        self.cancelled = asyncio.Event()
+
+    async def __call__(self, _: Request) -> Response:
+        self.arrived.set()
+        try:
+            await self.go.wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        return PlainTextResponse("at last")
+
+
+async def refused(port: int) -> None:
+    """Wait until nothing listens on `port` any more."""
+    async with asyncio.timeout(SECONDS_MAX):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionRefusedError:
+                return
+            writer.close()
+            await asyncio.sleep(0.01)
+
+
+async def test_port_zero_takes_a_free_one_and_tells_it() -> None:
+    listener = serving(hello)
+    await listener.start()
+    try:
+        answer = await get(listener.port, "/")
+    finally:
+        await listener.stop()
+
+    assert listener.port != 0
+    assert (answer.status, answer.body) == (200, b"hello")
+    assert "server" not in answer.headers
+
+
+async def test_a_port_in_use_is_an_error_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listener = Listener(Starlette(), host="127.0.0.1", port=taken.getsockname()[1], drain_seconds=1)
+        with pytest.raises(OSError, match="in use"):
+            await listener.start()
+        await listener.stop()
+
+
+async def test_a_request_in_flight_finishes_after_the_door_is_closed() -> None:
+    held = Held()
+    listener = serving(held)
+    await listener.start()
+    request = asyncio.create_task(get(listener.port, "/"))
+    await held.arrived.wait()
+    stopping = asyncio.create_task(listener.stop())
+
+    await refused(listener.port)
+    assert not stopping.done()
+    held.go.set()
+
+    assert (await request).body == b"at last"
+    async with asyncio.timeout(SECONDS_MAX):
+        await stopping
+
+
+async def test_a_request_that_outlasts_the_drain_is_cancelled() -> None:
+    held = Held()
+    listener = serving(held, drain_seconds=1)
+    await listener.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    await held.arrived.wait()
+
+    async with asyncio.timeout(SECONDS_MAX):
+        await listener.stop()
+        await held.cancelled.wait()
+        assert parse(await reader.read() + b"HTTP/1.1 0").status != 200
+    writer.close()
+
+
+async def test_an_idle_connection_does_not_hold_up_the_end() -> None:
+    listener = serving(hello, drain_seconds=60)
+    await listener.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    await reader.readuntil(b"hello")
+
+    async with asyncio.timeout(SECONDS_MAX):
+        await listener.stop()
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_stopping_twice_or_without_a_start_does_nothing() -> None:
+    listener = serving(hello)
+    await listener.stop()
+    await listener.start()
+    await listener.stop()
+    await listener.stop()
+
+
+async def test_two_listeners_live_in_one_event_loop() -> None:
+    listeners = [serving(hello), serving(hello)]
+    for listener in listeners:
+        await listener.start()
+    answers = [await get(listener.port, "/") for listener in listeners]
+    for listener in listeners:
+        await listener.stop()
+
+    assert [answer.status for answer in answers] == [200, 200]

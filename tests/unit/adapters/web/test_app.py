@@ -1,0 +1,55 @@
+import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
+
+from pipeline.adapters.clock import ManualClock
+from pipeline.adapters.web.app import build
+from pipeline.adapters.web.metering import Metering
+from tests.support.asgi import call
+
+
+async def page(request: Request) -> Response:
+    return PlainTextResponse(request.url.path)
+
+
+@pytest.fixture
+def app() -> Metering:
+    routes = [
+        Route("/v1/private/traces/batch", page, methods=["POST"]),
+        Mount("/ui", routes=[Route("/page", page)]),
+    ]
+    return build({"gateway": routes}, clock=ManualClock())
+
+
+@pytest.mark.parametrize("prefix", ["/api", ""])
+async def test_a_route_answers_with_and_without_the_prefix_of_the_sdks(app: Metering, prefix: str) -> None:
+    answer = await call(app, "POST", f"{prefix}/v1/private/traces/batch")
+
+    assert (answer.status, answer.body.decode()) == (200, f"{prefix}/v1/private/traces/batch")
+
+
+async def test_a_mount_answers_only_where_it_says(app: Metering) -> None:
+    assert (await call(app, "GET", "/ui/page")).status == 200
+    assert (await call(app, "GET", "/api/ui/page")).status == 404
+
+
+@pytest.mark.parametrize("path", ["/api/v1/private/datasets", "/v1/private/experiments/x", "/v1/private/prompts"])
+async def test_what_threadline_does_not_have_it_says_so(app: Metering, path: str) -> None:
+    answer = await call(app, "POST", path)
+
+    assert answer.status == 404
+    assert answer.json["message"] == (
+        f"Threadline does not have {path}: it keeps traces, spans, threads and their scores"
+    )
+
+
+async def test_another_unknown_path_is_a_404_in_json(app: Metering) -> None:
+    assert (await call(app, "GET", "/favicon.ico")).json == {"code": 404, "message": "Not Found"}
+
+
+async def test_a_wrong_method_is_a_405_that_names_the_right_one(app: Metering) -> None:
+    answer = await call(app, "GET", "/v1/private/traces/batch")
+
+    assert (answer.status, answer.headers["allow"]) == (405, "POST")
+    assert answer.json["code"] == 405

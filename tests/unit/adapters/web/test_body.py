@@ -1,0 +1,129 @@
+import gzip
+import zlib
+
+import pytest
+from starlette.requests import ClientDisconnect
+
+from pipeline.adapters.web.body import body_of
+from pipeline.adapters.web.budget import ByteBudget
+from pipeline.errors import Malformed, Overloaded, TooLarge
+from tests.support.asgi import request_of
+
+BODY = bytes(range(256)) * 40
+GZIP = {"Content-Encoding": "gzip"}
+PACKED = gzip.compress(BODY)
+
+
+def in_pieces(body: bytes, size: int) -> list[bytes]:
+    return [body[begin : begin + size] for begin in range(0, len(body), size)]
+
+
+async def read(
+    chunks: list[bytes], headers: dict[str, str] | None = None, *, bytes_max: int = 1 << 20, budget_bytes: int = 1 << 30
+) -> bytes:
+    budget = ByteBudget(budget_bytes, retry_after_seconds=1)
+    try:
+        async with body_of(request_of(chunks, headers), budget=budget, bytes_max=bytes_max) as body:
+            assert budget.used == len(body)
+            return body
+    finally:
+        assert budget.used == 0
+
+
+@pytest.mark.parametrize(
+    ("chunks", "headers"),
+    [
+        pytest.param([BODY], {}, id="plain"),
+        pytest.param(in_pieces(BODY, 7), {}, id="plain in pieces"),
+        pytest.param([BODY], {"Content-Encoding": "identity"}, id="identity"),
+        pytest.param([PACKED], GZIP, id="gzip"),
+        pytest.param([PACKED], {"Content-Encoding": " X-GZIP "}, id="its old name"),
+        pytest.param(in_pieces(PACKED, 1), GZIP, id="gzip byte by byte"),
+        pytest.param([gzip.compress(BODY[:5000]) + gzip.compress(BODY[5000:])], GZIP, id="two members"),
+        pytest.param(in_pieces(gzip.compress(BODY[:5000]) + gzip.compress(BODY[5000:]), 3), GZIP, id="in pieces"),
+    ],
+)
+async def test_a_body_is_the_same_however_it_came(chunks: list[bytes], headers: dict[str, str]) -> None:
+    assert await read(chunks, headers) == BODY
+
+
+async def test_more_than_one_piece_of_inflated_bytes_comes_out_whole() -> None:
+    body = b"a" * (5 * 1024 * 1024 + 17)
+
+    assert await read([gzip.compress(body)], GZIP, bytes_max=len(body)) == body
+
+
+async def test_no_body_is_an_empty_body() -> None:
+    assert await read([]) == b""
+
+
+@pytest.mark.parametrize(
+    ("chunks", "headers"),
+    [
+        pytest.param([PACKED[:-9]], GZIP, id="cut"),
+        pytest.param([], GZIP, id="nothing at all"),
+        pytest.param([b"{}"], GZIP, id="not gzip"),
+        pytest.param([PACKED[:40] + b"\xff" * 40], GZIP, id="broken inside"),
+        pytest.param([PACKED[:-8] + b"\0" * 8], GZIP, id="wrong checksum"),
+        pytest.param([PACKED + b"rest"], GZIP, id="something after it"),
+        pytest.param([zlib.compress(BODY)], GZIP, id="zlib under the name of gzip"),
+        pytest.param([BODY], {"Content-Encoding": "br"}, id="a compression that we do not have"),
+        pytest.param([PACKED], {"Content-Encoding": "gzip, gzip"}, id="two compressions"),
+    ],
+)
+async def test_a_body_that_cannot_be_inflated_is_refused(chunks: list[bytes], headers: dict[str, str]) -> None:
+    with pytest.raises(Malformed):
+        await read(chunks, headers)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "headers"),
+    [
+        pytest.param([b"a" * 1001], {}, id="plain"),
+        pytest.param([b"a" * 500] * 3, {}, id="in pieces"),
+        pytest.param([gzip.compress(b"a" * 1001)], GZIP, id="inflated"),
+        pytest.param([gzip.compress(b"a" * 50_000_000)], GZIP, id="a bomb"),
+        pytest.param([], {"Content-Length": "1001"}, id="announced"),
+    ],
+)
+async def test_a_body_over_the_bound_is_refused(chunks: list[bytes], headers: dict[str, str]) -> None:
+    with pytest.raises(TooLarge, match=r"larger than 1,000 bytes"):
+        await read(chunks, headers, bytes_max=1000)
+
+
+async def test_a_body_of_exactly_the_bound_is_taken() -> None:
+    assert await read([gzip.compress(b"a" * 1000)], GZIP, bytes_max=1000) == b"a" * 1000
+
+
+async def test_a_bomb_is_never_inflated_beyond_the_bound() -> None:
+    taken: list[int] = []
+
+    class Recording(ByteBudget):
+        def take(self, size: int) -> None:
+            super().take(size)
+            taken.append(self.used)
+
+    bomb = gzip.compress(b"\0" * 200_000_000)
+
+    with pytest.raises(TooLarge):
+        async with body_of(
+            request_of([bomb], GZIP), budget=Recording(1 << 30, retry_after_seconds=1), bytes_max=3 << 20
+        ):
+            pass
+
+    assert max(taken) == 3 << 20
+
+
+async def test_a_body_that_the_budget_does_not_have_is_told_to_come_back() -> None:
+    with pytest.raises(Overloaded):
+        await read([b"a" * 900, b"a" * 200], budget_bytes=1000)
+
+
+async def test_a_client_that_leaves_gives_its_bytes_back() -> None:
+    budget = ByteBudget(1 << 20, retry_after_seconds=1)
+
+    with pytest.raises(ClientDisconnect):
+        async with body_of(request_of([b"abc"], client_leaves=True), budget=budget, bytes_max=1000):
+            pass
+
+    assert budget.used == 0
