@@ -125,7 +125,7 @@ class SinksSettings(BaseSettings):
     batch_rows_max: int = Field(50_000, ge=1)
     batch_bytes_max: int = Field(32 * 1024 * 1024, ge=1024)
     batch_age_ms_max: int = Field(1000, ge=10, description="Under load a batch is written at least this often.")
-    idle_flush_ms: int = Field(200, ge=10, description="With nothing more to read a batch is written after this.")
+    idle_flush_ms: int = Field(100, ge=10, description="With nothing more to read a batch is written after this.")
     buffered_bytes_max: int = Field(
         192 * 1024 * 1024, ge=1024, description="Rows in hand, of all tables; above this nothing more is read."
     )

@@ -16,12 +16,14 @@ from rich.table import Table
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.adapters.clock import Clock, SystemClock
 from pipeline.commands.demo_result import DemoResult, measure, sessions_stored
+from pipeline.commands.reconcile import balance_all
 from pipeline.commands.sample_run import SampleRun, pace_of
 from pipeline.errors import ThreadlineError
 from pipeline.local.console import line_of
 from pipeline.local.schedule import expected_sessions
 from pipeline.local.sender import Delivery
 from pipeline.local.stack import Stack
+from pipeline.settings import KafkaSettings
 
 _TIMEOUT: Final = "3s"
 _SECONDS: Final = 40.0
@@ -60,7 +62,7 @@ async def _run(folder: Path, kill: str | None, conversations: int, seed: int, co
         await stack.start()
         await client.start()
         delivery = await _send(stack, sample, kill, clock, console)
-        await _settle(sample, client, clock)
+        await _settle(sample, stack.kafka, client, clock)
         return await measure(sample, delivery, stack.kafka, client)
     finally:
         await client.close()
@@ -91,13 +93,13 @@ async def _kill_midway(stack: Stack, sample: SampleRun, kill: str | None, consol
     await stack.restart(kill)
 
 
-async def _settle(sample: SampleRun, client: ClickHouse, clock: Clock) -> None:
-    """Wait until as many sessions are closed, in storage, as are expected; no longer than stated."""
+async def _settle(sample: SampleRun, kafka: KafkaSettings, client: ClickHouse, clock: Clock) -> None:
+    """Wait until every expected session is closed and nothing is pending, in storage; no longer than stated."""
     expected = sum(len(sessions) for sessions in expected_sessions(sample.conversations, sample.pace).values())
     until = clock.monotonic() + _SETTLE_SECONDS_MAX
     while clock.monotonic() < until:
         stored = await sessions_stored(client)
-        if stored.closed >= expected and stored.opened == stored.closed:
+        if stored.closed >= expected and not any(balance.pending for balance in await balance_all(kafka, client)):
             return
         await asyncio.sleep(_LOOK_INTERVAL_SECONDS)
 

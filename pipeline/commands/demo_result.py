@@ -110,7 +110,7 @@ def _balance_faults(balances: list[Balance], delivery: Delivery) -> list[str]:
 async def _session_faults(sample: SampleRun, delivery: Delivery, client: ClickHouse) -> list[str]:
     if delivery.activity_delay_max_seconds > sample.pace.delay_max_seconds:
         late, allowed = delivery.activity_delay_max_seconds, sample.pace.delay_max_seconds
-        return [f"too slow to tell sessions apart: an activity was accepted {late:.2f} s late, allowed are {allowed:.2f} s"]
+        return [f"too slow to tell sessions apart: activity accepted {late:.2f} s late, {allowed:.2f} s are allowed"]
     found: dict[str, list[int]] = {}
     for row in await client.rows(_TRACES_OF_SESSIONS):
         found.setdefault(row["thread_id"], []).append(int(row["traces"]))

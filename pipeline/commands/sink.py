@@ -20,6 +20,6 @@ def run(settings: Settings) -> int:
             health.set_ready(ready=True)
             _log.info("ready")
 
-        await loop.run(settings, SystemClock(), ready=ready, stop=stop)
+        await loop.run(settings, SystemClock(), ready=ready, stop=stop, live_while=health.live_while)
 
     return stage_process.run("sinks", settings, body)

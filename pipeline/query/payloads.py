@@ -23,7 +23,7 @@ _PICTURED: Final = """replaceRegexpAll(whole, 'data:image/[^;"]*;base64,[A-Za-z0
 _SHOWN: Final = f"""
     multiIf(
         NOT {{truncate:Bool}}, whole,
-        lengthUTF8(whole) > 10001, toJSONString(leftUTF8({_PICTURED}, 10001)),
+        lengthUTF8(whole) > 10001, toJSONString(leftUTF8(if(startsWith(whole, '"'), JSONExtractString(whole), {_PICTURED}), 10001)),
         {_PICTURED}
     )"""
 _FIELDS: Final = ("input", "output", "metadata", "error_info")

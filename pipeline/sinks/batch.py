@@ -87,6 +87,4 @@ class Batch:
         """When it should be written: at once if it is full, else when it is old, or nothing more comes."""
         if self.is_full:
             return self._opened_at
-        return min(
-            self._opened_at + self._limits.age_seconds_max, self._touched_at + self._limits.idle_seconds_max
-        )
+        return min(self._opened_at + self._limits.age_seconds_max, self._touched_at + self._limits.idle_seconds_max)

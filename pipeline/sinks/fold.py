@@ -81,7 +81,7 @@ SELECT
     if(is_live, tags, []), if(is_live, error_preview, NULL), if(is_live, ttft, NULL),
     if(is_live, source, NULL), if(is_live, environment, NULL),
     created_at_us, last_updated_at_us, first_version_us,
-    activity.1, activity.2, activity.3, events, NOT is_live
+    activity.4, activity.2, activity.3, events, NOT is_live
 FROM
 (
     SELECT
@@ -112,8 +112,7 @@ FROM
         ) AS activities,
         arrayLast(entry -> true, arraySort(arrayFilter(
             entry -> (if(entry.5 = {_NIL}, default_project, entry.5), entry.6) = home, activities
-        ))) AS newest_activity,
-        (newest_activity.4, newest_activity.2, newest_activity.3) AS activity
+        ))) AS activity
     FROM trace_fields
     WHERE (workspace, toUInt128(id)) IN (SELECT workspace, toUInt128(id) FROM trace_fields WHERE {COVERED_SQL})
     GROUP BY workspace, id

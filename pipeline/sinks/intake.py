@@ -61,7 +61,7 @@ class Intake:
     def _batch(self, topic: str, table: Table, now: float) -> Batch:
         """Return the batch that a record goes to; where it is full and the lane is free, the next one."""
         lane = self._lanes[table]
-        if lane.filling is not None and lane.filling.is_full and lane.task is None:
+        if lane.filling is not None and lane.filling.is_full and lane.can_write:
             lane.write()
         if lane.filling is None:
             lane.filling = Batch(topic, self._log_id(topic), self._limits, now)

@@ -1,6 +1,7 @@
 """The way of one table: a batch that fills while the one before it is written."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from pipeline.adapters.telemetry.logs import logger
@@ -11,13 +12,22 @@ _LOG: Final = logger(__name__)
 
 
 class Lane:
-    """At most one batch in writing and one filling, so that rows of a table are stored in the order of their offsets."""
+    """At most one batch in writing and one filling, so that rows of a table are stored in the order of their offsets.
 
-    def __init__(self, writer: Writer) -> None:
+    `on_end` is called when a write ends, however it ends.
+    """
+
+    def __init__(self, writer: Writer, on_end: Callable[[], None]) -> None:
         self.writer: Final = writer
+        self._on_end: Final = on_end
         self.filling: Batch | None = None
         self.writing: Batch | None = None
         self.task: asyncio.Task[None] | None = None
+
+    @property
+    def can_write(self) -> bool:
+        """Whether there is something to write and nothing in the way: no write, and none that failed."""
+        return self.filling is not None and self.writing is None
 
     @property
     def is_blocked(self) -> bool:
@@ -33,20 +43,17 @@ class Lane:
         """Return what is not yet stored."""
         return [batch for batch in (self.writing, self.filling) if batch is not None]
 
-    def due_at(self) -> float | None:
-        """Return when to call `write`, None while there is nothing to write or a write goes on."""
-        if self.filling is None or self.task is not None:
-            return None
-        return self.filling.due_at
-
     def write(self) -> None:
-        """Begin to write what has filled."""
-        self.writing, self.filling = self.filling, None
-        if self.writing is not None:
-            self.task = asyncio.create_task(self.writer.write(self.writing))
+        """Begin to write what has filled; only where `can_write`."""
+        batch, self.filling = self.filling, None
+        if batch is None or self.writing is not None:
+            raise AssertionError("one batch at a time")
+        self.writing = batch
+        self.task = asyncio.create_task(self.writer.write(batch))
+        self.task.add_done_callback(lambda _: self._on_end())
 
     def finish(self) -> bool:
-        """Tell whether a write has ended since the last call; raises what it raised."""
+        """Tell whether a write has ended since the last call; raises what it raised, and then writes no more."""
         if self.task is None or not self.task.done():
             return False
         task, self.task = self.task, None

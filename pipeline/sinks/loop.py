@@ -8,6 +8,7 @@ its members.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from pipeline.adapters.clickhouse.client import ClickHouse
@@ -18,8 +19,8 @@ from pipeline.adapters.retry import Backoff
 from pipeline.adapters.telemetry import metrics
 from pipeline.adapters.telemetry.logs import logger
 from pipeline.errors import BrokerUnavailable
-from pipeline.settings import Settings
-from pipeline.sinks.batch import Batch, Limits
+from pipeline.settings import Settings, SinksSettings
+from pipeline.sinks.batch import Limits
 from pipeline.sinks.intake import Intake
 from pipeline.sinks.lane import Lane
 from pipeline.sinks.progress import Progress
@@ -30,10 +31,10 @@ from pipeline.topics import SINKS_GROUP, STORED
 _LOG: Final = logger(__name__)
 _FETCH_SECONDS: Final = 0.1
 """How long one fetch waits for records: after this the partitions to read are chosen anew."""
-_STEP_SECONDS_MAX: Final = 1.0
+_REST_SECONDS_MAX: Final = 1.0
 
-Fetched = Mapping[LogPartition, Sequence[LogRecord]]
 Check = Callable[[], str | None]
+"""Says what is wrong, or None."""
 
 
 async def run(
@@ -46,31 +47,30 @@ async def run(
 ) -> None:
     """Store events until `stop`, then finish what is in hand within `settings.operation.drain_seconds`.
 
-    `live_while` is given a check that finds the loop at fault when it has not moved for `stall_seconds_max`. Raises
+    `live_while` is given a check that finds fault with a loop that has not moved for `sinks.stall_seconds_max`. Raises
     FatalError where the stage cannot go on, and BrokerUnavailable where Kafka does not answer at the start.
     """
-    async with ClickHouse(settings.clickhouse) as client, EventProducer(settings.kafka, client_id=SINKS_GROUP) as producer:
-        lanes = {table: Lane(Writer(table, client, producer, clock, settings.sinks)) for table in TABLES}
-        sink = Sink(settings, clock, lanes, stop)
+    producer = EventProducer(settings.kafka, client_id=SINKS_GROUP)
+    async with ClickHouse(settings.clickhouse) as client, producer:
+        sink = Sink(settings, clock, lambda table: Writer(table, client, producer, clock, settings.sinks))
         if live_while is not None:
             live_while("loop", sink.check_moving)
-        await sink.run(ready)
+        await sink.run(ready, stop)
 
 
 class Sink:
     """The state of the stage, owned by the task that calls `run`."""
 
-    def __init__(
-        self, settings: Settings, clock: Clock, lanes: Mapping[Table, Lane], stop: asyncio.Event
-    ) -> None:
+    def __init__(self, settings: Settings, clock: Clock, writer_of: Callable[[Table], Writer]) -> None:
         self._settings: Final = settings
         self._clock: Final = clock
-        self._lanes: Final = lanes
-        self._stop: Final = stop
         self._wake: Final = asyncio.Event()
-        self._revoking: asyncio.Future[None] | None = None
-        self._held_until: dict[LogPartition, float] = {}
+        self._lanes: Final = {table: Lane(writer_of(table), self._wake.set) for table in TABLES}
         self._progress: Final = Progress()
+        self._held_until: Final[dict[LogPartition, float]] = {}
+        self._fetching: asyncio.Task[Mapping[LogPartition, Sequence[LogRecord]]] | None = None
+        self._revoking: asyncio.Future[None] | None = None
+        self._is_leaving = False
         self._moved_at = clock.monotonic()
         self._backoff: Final = Backoff(seconds_max=settings.sinks.retry_seconds_max)
         self._consumer: Final = EventConsumer(
@@ -81,34 +81,21 @@ class Sink:
             fetch_bytes_max=settings.sinks.fetch_bytes_max,
             on_assigned=self._wake.set,
             on_revoked=self._revoke,
-            on_gap=self._count_gap,
+            on_gap=_count_gap,
         )
-        self._intake: Final = Intake(lanes, _limits(settings), clock, self._consumer.log_id)
+        self._intake: Final = Intake(self._lanes, _limits_of(settings.sinks), clock, self._consumer.log_id)
 
-    async def run(self, ready: Callable[[], None]) -> None:
+    async def run(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
         """Join the group and work until `stop`."""
         await self._consumer.start()
         ready()
-        fetch: asyncio.Task[Fetched] | None = None
-        waits = [asyncio.create_task(self._stop.wait())]
+        stopping = asyncio.create_task(stop.wait())
+        stopping.add_done_callback(lambda _: self._wake.set())
         try:
-            while not self._stop.is_set():
-                if fetch is None and (wanted := self._wanted()):
-                    fetch = asyncio.create_task(self._fetch(wanted))
-                await self._wait(fetch, waits[0])
-                self._moved_at = self._clock.monotonic()
-                if fetch is not None and fetch.done():
-                    done, fetch = fetch, None
-                    if self._revoking is None:
-                        self._take(done.result())
-                await self._advance()
-                if self._revoking is not None:
-                    await self._hand_over(self._revoking)
+            while not stop.is_set():
+                await self._step()
         finally:
-            waits += [fetch] if fetch is not None else []
-            for task in waits:
-                task.cancel()
-            await asyncio.wait(waits)
+            stopping.cancel()
             await self._leave()
 
     def check_moving(self) -> str | None:
@@ -117,3 +104,161 @@ class Sink:
         if still_seconds <= self._settings.sinks.stall_seconds_max:
             return None
         return f"the loop has not moved for {still_seconds:.0f} s"
+
+    async def _step(self) -> None:
+        """Wait until something happened, and do what follows from it."""
+        self._begin_fetch()
+        await self._rest()
+        self._moved_at = self._clock.monotonic()
+        self._take_fetched()
+        has_ended = [lane.finish() for lane in self._lanes.values()]
+        for lane in self._lanes.values():
+            if lane.can_write and lane.filling is not None and lane.filling.due_at <= self._moved_at:
+                lane.write()
+        if any(has_ended):
+            await self._commit()
+        if self._revoking is not None:
+            await self._hand_over(self._revoking)
+
+    def _begin_fetch(self) -> None:
+        if self._fetching is None and (wanted := self._wanted()):
+            self._fetching = asyncio.create_task(self._fetch(wanted))
+            self._fetching.add_done_callback(lambda _: self._wake.set())
+
+    def _wanted(self) -> list[LogPartition]:
+        """Return the partitions to read: none while too much is in hand, none whose lane is full or that are held."""
+        if sum(lane.bytes for lane in self._lanes.values()) >= self._settings.sinks.buffered_bytes_max:
+            return []
+        for place in [place for place, until in self._held_until.items() if until <= self._moved_at]:
+            del self._held_until[place]
+            metrics.SINKS_HELD_PARTITIONS.set(len(self._held_until))
+        open_topics = {
+            topic.name for topic in STORED if not any(lane.is_blocked for lane in self._intake.lanes_of(topic.name))
+        }
+        return [
+            place for place in self._consumer.assigned if place.topic in open_topics and place not in self._held_until
+        ]
+
+    async def _fetch(self, wanted: Sequence[LogPartition]) -> Mapping[LogPartition, Sequence[LogRecord]]:
+        try:
+            fetched = await self._consumer.fetch(
+                wanted, records_max=self._settings.sinks.fetch_records_max, timeout_seconds=_FETCH_SECONDS
+            )
+        except BrokerUnavailable as error:
+            pause_seconds = self._backoff.pause()
+            _LOG.warning("waiting for Kafka", reason=str(error), pause_seconds=round(pause_seconds, 2))
+            await asyncio.sleep(pause_seconds)
+            return {}
+        self._backoff.reset()
+        return fetched
+
+    async def _rest(self) -> None:
+        """Return when something happened, or a batch is due."""
+        now = self._clock.monotonic()
+        due = [lane.filling.due_at for lane in self._lanes.values() if lane.can_write and lane.filling is not None]
+        pause_seconds = min([_REST_SECONDS_MAX, *(at - now for at in due)])
+        with suppress(TimeoutError):  # a batch is due
+            async with asyncio.timeout(max(0.0, pause_seconds)):
+                await self._wake.wait()
+        self._wake.clear()
+
+    def _take_fetched(self) -> None:
+        if self._fetching is None or not self._fetching.done():
+            return
+        task, self._fetching = self._fetching, None
+        fetched = task.result()
+        if self._revoking is not None:
+            return  # the next owner reads them
+        for place, records in fetched.items():
+            taken = self._intake.take(place, records)
+            self._progress.read_up_to(place, taken.next_offset)
+            if taken.newer is not None:
+                self._hold(place, taken.next_offset, str(taken.newer))
+
+    def _hold(self, place: LogPartition, offset: int, reason: str) -> None:
+        """Read a partition no further for a while; what stands before is stored as ever."""
+        seconds = self._settings.sinks.newer_schema_retry_seconds
+        self._held_until[place] = self._clock.monotonic() + seconds
+        self._consumer.rewind(place, offset)
+        metrics.SINKS_HELD_PARTITIONS.set(len(self._held_until))
+        _LOG.warning("partition held", topic=place.topic, partition=place.partition, offset=offset, reason=reason)
+
+    async def _commit(self) -> None:
+        """Commit what is stored; where Kafka does not answer, the next write tries again."""
+        outstanding = [batch for lane in self._lanes.values() for batch in lane.outstanding()]
+        offsets = self._progress.committable(outstanding)
+        try:
+            if await self._consumer.commit(offsets):
+                self._progress.committed(offsets)
+        except BrokerUnavailable as error:
+            _LOG.warning("not committed", reason=str(error))
+        for place, lag in self._consumer.lags().items():
+            metrics.SINKS_LAG_RECORDS.labels(place.topic, place.partition).set(lag)
+
+    async def _settle(self, seconds_max: float) -> None:
+        """Write all that is in hand and commit it; what is not stored after `seconds_max` is left to be read again."""
+        until = self._clock.monotonic() + seconds_max
+        while True:
+            for lane in self._lanes.values():
+                lane.finish()
+                if lane.can_write:
+                    lane.write()
+            tasks = [lane.task for lane in self._lanes.values() if lane.task is not None]
+            left_seconds = until - self._clock.monotonic()
+            if not tasks or left_seconds <= 0:
+                break
+            await asyncio.wait(tasks, timeout=left_seconds, return_when=asyncio.FIRST_COMPLETED)
+        await self._commit()
+
+    async def _revoke(self) -> None:
+        """Have the loop hand its partitions over; called before they go to another member."""
+        if self._is_leaving:
+            return
+        self._revoking = asyncio.get_running_loop().create_future()
+        self._wake.set()
+        await self._revoking
+
+    async def _hand_over(self, revoking: "asyncio.Future[None]") -> None:
+        try:
+            await self._settle(self._settings.kafka.session_timeout_ms / 1000)
+            await self._forget()
+        finally:
+            self._revoking = None
+            if not revoking.done():
+                revoking.set_result(None)
+
+    async def _leave(self) -> None:
+        """Finish what is in hand and leave the group."""
+        self._is_leaving = True
+        if self._revoking is not None:
+            self._revoking.cancel()
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.wait({self._fetching})
+        try:
+            await self._settle(self._settings.operation.drain_seconds)
+        finally:
+            await self._forget()
+            await self._consumer.stop()
+
+    async def _forget(self) -> None:
+        for lane in self._lanes.values():
+            await lane.abandon()
+        self._progress.forget()
+        self._held_until.clear()
+        metrics.SINKS_LAG_RECORDS.clear()
+        metrics.SINKS_HELD_PARTITIONS.set(0)
+
+
+def _limits_of(settings: SinksSettings) -> Limits:
+    return Limits(
+        rows_max=settings.batch_rows_max,
+        bytes_max=settings.batch_bytes_max,
+        age_seconds_max=settings.batch_age_ms_max / 1000,
+        idle_seconds_max=settings.idle_flush_ms / 1000,
+    )
+
+
+def _count_gap(place: LogPartition, records: int) -> None:
+    metrics.SINKS_OFFSET_GAPS.labels(place.topic).inc(records)
+    _LOG.error("records are gone", topic=place.topic, partition=place.partition, records=records)

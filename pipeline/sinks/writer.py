@@ -93,7 +93,7 @@ class Writer:
         try:
             await fold(self._client, self.table.name, covered)
         except Unstorable as refusal:
-            # The rows are stored, so none of them is poison: it is the tables, or we, that are wrong, and must be put right.
+            # The rows are stored, so none of them is poison: the tables, or we, are wrong and must be put right.
             raise StorageUnavailable(f"folding {self.table.name}: {refusal}", code=refusal.code) from refusal
 
     async def _set_aside(self, batch: Batch, poison: Sequence[Poison]) -> None:
@@ -117,9 +117,7 @@ class Writer:
                 metrics.SINKS_STORAGE_ERRORS.labels(str(code), "retry").inc()
                 metrics.SINKS_FLUSHES.labels(self.table.name, "retried").inc()
                 pause_seconds = backoff.pause()
-                _LOG.warning(
-                    "waiting", table=self.table.name, reason=str(error), pause_seconds=round(pause_seconds, 2)
-                )
+                _LOG.warning("waiting", table=self.table.name, reason=str(error), pause_seconds=round(pause_seconds, 2))
             await asyncio.sleep(pause_seconds)
 
     def _observe_latency(self, batch: Batch) -> None:

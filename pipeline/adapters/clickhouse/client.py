@@ -86,8 +86,8 @@ class ClickHouse:
     async def insert_lines(self, table: str, lines: Sequence[bytes], *, token: str | None) -> int:
         """Insert `lines`, each a JSON object that is a row of `table`; return how many rows ClickHouse says it wrote.
 
-        With a `token` that the table remembers nothing is stored again; without one the rows are stored in any case. The
-        number includes the rows that materialized views wrote, and those of a token that was known.
+        With a `token` that the table remembers nothing is stored again; without one the rows are stored in any case.
+        The number includes the rows that materialized views wrote, and those of a token that was known.
         """
         deduplication = {"insert_deduplicate": 0} if token is None else {"insert_deduplication_token": token}
         settings = _INSERT_SETTINGS | deduplication

@@ -5,6 +5,7 @@ old offset means nothing, and reading begins at the start. Where retention took 
 goes on with the oldest that is left, and how many are gone is reported.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
@@ -95,6 +96,7 @@ class EventConsumer:
         self._on_gap: Final = on_gap
         self._unplaced: set[LogPartition] = set()
         self._generation = 0
+        self._committed_up_to: dict[LogPartition, int] = {}
         self._log_ids: dict[str, UUID] = {}
         self.assigned: frozenset[LogPartition] = frozenset()
         self._consumer: Final = AIOKafkaConsumer(
@@ -174,12 +176,14 @@ class EventConsumer:
         if not committable:
             return False
         try:
-            await self._consumer.commit(committable)
+            async with asyncio.timeout(self._settings.request_timeout_ms / 1000):
+                await self._consumer.commit(committable)
         except (CommitFailedError, IllegalStateError) as error:
             _LOG.info("commit dropped: the assignment has changed", partitions=len(committable), error=repr(error))
             return False
-        except KafkaError as error:
+        except (KafkaError, TimeoutError) as error:
             raise BrokerUnavailable(f"offsets were not committed: {error!r}") from error
+        self._committed_up_to |= {LogPartition(*place): offset for place, (offset, _) in committable.items()}
         return True
 
     def rewind(self, place: LogPartition, offset: int) -> None:
@@ -187,12 +191,14 @@ class EventConsumer:
         if place in self.assigned:
             self._consumer.seek(TopicPartition(*place), offset)
 
-    def end_of(self, place: LogPartition) -> int | None:
-        """Return the end of a partition as the last fetch saw it, None before the first or if it is not ours."""
-        if place not in self.assigned:
-            return None
-        end: int | None = self._consumer.highwater(TopicPartition(*place))
-        return end
+    def lags(self) -> dict[LogPartition, int]:
+        """Return how many records each partition holds beyond the committed offset, as far as the last fetch saw."""
+        ends = {place: self._consumer.highwater(TopicPartition(*place)) for place in self.assigned}
+        return {
+            place: max(0, end - self._committed_up_to[place])
+            for place, end in ends.items()
+            if end is not None and place in self._committed_up_to
+        }
 
     async def _place(self, places: frozenset[LogPartition]) -> None:
         """Set the position of newly assigned partitions, and of those whose position is out of range."""
@@ -211,6 +217,7 @@ class EventConsumer:
             is_same_log = metadata in {"", str(log_ids[place.topic])}
             start = start_of(offset, is_same_log=is_same_log, begin=begins[place], end=ends[place])
             self._consumer.seek(place, start.offset)
+            self._committed_up_to[LogPartition(*place)] = start.offset
             if start.gap:
                 self._on_gap(LogPartition(*place), start.gap)
         self._unplaced -= places
@@ -232,6 +239,7 @@ class EventConsumer:
         self._generation += 1
         self.assigned = frozenset()
         self._unplaced.clear()
+        self._committed_up_to.clear()
 
     def placed(self, places: Iterable[LogPartition]) -> None:
         """Take partitions over; the next `fetch` sets their positions."""

@@ -85,7 +85,7 @@ def decimal(value: Decimal | None, field: str) -> Decimal | None:
         return None
     if not value.is_finite() or abs(value) > DECIMAL_MAX:
         raise Malformed(f"{field} must be between -{DECIMAL_MAX} and {DECIMAL_MAX}", field=field)
-    return value.quantize(_NINE_PLACES)
+    return value.quantize(_NINE_PLACES) + 0  # minus zero becomes zero
 
 
 def counts(raw: Raw) -> dict[str, int]:

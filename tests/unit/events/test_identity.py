@@ -30,7 +30,7 @@ def test_two_threads_have_two_keys(one: ThreadRef, other: ThreadRef) -> None:
     assert (thread_key(one) == thread_key(other)) == (one == other)
 
 
-@pytest.mark.parametrize("thread_id", ["a\tb", "\t", "😀 𝔘𝔫𝔦𝔠𝔬𝔡𝔢", "a\nb", " padded ", "thread\tws"])
+@pytest.mark.parametrize("thread_id", ["a\tb", "\t", "😀 𐍈", "a\nb", " padded ", "thread\tws"])
 def test_a_thread_id_may_contain_what_it_likes(thread_id: str) -> None:
     thread = ThreadRef("default", PROJECT, thread_id)
 
@@ -46,7 +46,7 @@ def test_a_key_is_the_same_for_ever() -> None:
 @given(st.uuids())
 def test_no_trace_id_is_taken_for_a_thread_key(trace_id: UUID) -> None:
     assert not is_thread_key(str(trace_id).encode())
-    with pytest.raises(ValueError, match="^not a thread key$"):
+    with pytest.raises(ValueError, match=r"^not a thread key$"):
         parse_thread_key(str(trace_id).encode())
 
 
@@ -76,7 +76,7 @@ def test_another_key_names_no_thread(key: bytes | None) -> None:
     ],
 )
 def test_what_is_no_thread_key_is_refused(key: bytes) -> None:
-    with pytest.raises(ValueError, match="^not a thread key$"):
+    with pytest.raises(ValueError, match=r"^not a thread key$"):
         parse_thread_key(key)
 
 

@@ -21,8 +21,8 @@ def score(**fields: object) -> ScoreEvent:
         score(entity_type="span", event="delete"),
         score(value=Decimal(-3), source="sdk"),
         score(
-            entity_type="thread", value=Decimal(1), source="online_scoring", thread_id="chat\t1", project_id=UUID(int=1),
-            session_id="s:0:1", decided_log_id=UUID(int=2), decided_offset=14,
+            entity_type="thread", value=Decimal(1), source="online_scoring", thread_id="chat\t1",
+            project_id=UUID(int=1), session_id="s:0:1", decided_log_id=UUID(int=2), decided_offset=14,
         ),
     ],
 )  # fmt: skip

@@ -42,7 +42,7 @@ def test_items_that_are_no_json_are_still_items(body: bytes, items: list[bytes])
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (b"", "no.*list|not a JSON object with a list 'traces'"),
+        (b"", "not a JSON object with a list 'traces'"),
         (b"[]", "not a JSON object with a list 'traces'"),
         (b'{"traces": 5}', "not a JSON object with a list 'traces'"),
         (b'{"traces": {"a": [1]}}', "not a JSON object with a list 'traces'"),

@@ -166,6 +166,15 @@ def test_a_million_closes_are_given_in_slices() -> None:
     assert partition.next_offset == count + 1
 
 
+@pytest.mark.parametrize("pauses", range(6))
+def test_a_commit_between_two_slices_leaves_the_rest_of_the_deadlines_to_the_next_worker(pauses: int) -> None:
+    log = Log().trace(key("a")).trace(key("b")).after(60 * MINUTE_MS).tick()
+    with patch.object(lifecycle, "SLICE_DEADLINES_MAX", 1):
+        steps = iter([Step("go on")] * pauses + [Step("die after the commit")])
+        durable = live_through(log.records, steps, keeps_metadata=True)
+    assert set(durable.said) == set(said_by_oracle(log.records))
+
+
 def test_a_command_pauses_so_that_its_answer_can_go_out_at_once() -> None:
     log = Log().trace(key("a")).command("close", thread("a"))
     assert list(apply(new_partition(), log.records)) == [Pause.ANSWERED]

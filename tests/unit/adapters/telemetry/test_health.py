@@ -7,7 +7,7 @@ import pytest_asyncio
 from pipeline.adapters.telemetry import metrics
 from pipeline.adapters.telemetry.health import Health
 from pipeline.settings import OperationSettings
-from tests.support.http import get
+from tests.support.raw_http import get
 
 
 @pytest_asyncio.fixture

@@ -27,8 +27,5 @@ def test_a_promised_close_within_a_second_can_be_read_off() -> None:
 
 
 def test_a_name_says_its_stage_like_its_constant() -> None:
-    assert [
-        name
-        for name, metric in DECLARED.items()
-        if not metric._name.startswith(f"threadline_{name.split('_')[0].lower()}")
-    ] == []
+    for name, metric in DECLARED.items():
+        assert metric._name.startswith(f"threadline_{name.split('_')[0].lower()}")

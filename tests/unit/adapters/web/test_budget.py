@@ -28,11 +28,15 @@ def test_bytes_that_are_given_back_can_be_taken_again() -> None:
 def test_a_hold_gives_back_all_that_was_taken_through_it_also_when_its_work_fails() -> None:
     budget = ByteBudget(10, retry_after_seconds=1)
 
-    with pytest.raises(RuntimeError), budget.hold() as hold:
-        hold.add(3)
-        hold.add(4)
-        assert budget.used == 7
-        raise RuntimeError
+    def work() -> None:
+        with budget.hold() as hold:
+            hold.add(3)
+            hold.add(4)
+            assert budget.used == 7
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        work()
 
     assert budget.used == 0
 

@@ -1,0 +1,110 @@
+"""Random events, in any order, some twice, some at once: ClickHouse folds them as plain Python does."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.adapters.clickhouse.client import ClickHouse
+from pipeline.sinks.batch import Row
+from pipeline.sinks.fold import fold
+from pipeline.sinks.insert import covered_by, insert_rows
+from pipeline.sinks.routes import SPAN_EVENTS, TRACE_EVENTS, Table
+from pipeline.sinks.splice import head_of, splice
+from tests.support.clickhouse import migrated
+from tests.support.events import histories, span_events, trace_events
+from tests.support.fold_oracle import Stored, fold_spans, fold_traces
+
+EXAMPLES = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+Run = Callable[[Any], Any]
+
+
+class Database:
+    """A ClickHouse and the event loop of its client."""
+
+    def __init__(self, runner: asyncio.Runner, client: ClickHouse) -> None:
+        self.run: Run = runner.run
+        self.client = client
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    path: Path = tmp_path_factory.mktemp("clickhouse")
+    with asyncio.Runner() as runner:
+        context = migrated(path)
+        _, client = runner.run(context.__aenter__())
+        try:
+            yield Database(runner, client)
+        finally:
+            runner.run(context.__aexit__(None, None, None))
+
+
+async def store(client: ClickHouse, table: Table, batch: Iterable[Stored]) -> None:
+    """Insert and fold one batch, as a sink does; the rows of each log by themselves."""
+    by_log: dict[Any, list[Stored]] = {}
+    for one in batch:
+        by_log.setdefault(one.at.log_id, []).append(one)
+    for log_id, stored in by_log.items():
+        rows = [_row_of(one) for one in stored]
+        covered = covered_by(log_id, "topic", rows)
+        await insert_rows(client, table, covered, rows)
+        await fold(client, table.name, covered)
+
+
+def _row_of(stored: Stored) -> Row:
+    at = stored.at
+    value = msgspec.json.encode(stored.event)
+    line = splice(head_of(at.log_id, at.partition), at.offset, at.appended_at_ms, value)
+    return Row(line, at.partition, at.offset, at.appended_at_ms, None, ())
+
+
+async def check(
+    client: ClickHouse, table: Table, folded: str, batches: list[list[Stored]], expected: list[dict[str, Any]]
+) -> None:
+    for emptied in (table.name, "trace_fields", folded):
+        await client.command(f"TRUNCATE TABLE {emptied}")
+    # Two sinks at once: each folds after its own insert.
+    await asyncio.gather(
+        *(_in_turn(client, table, batches[number::2]) for number in range(2))
+    )
+    order = "workspace, toUInt128(id)" if folded == "traces" else "workspace, toUInt128(trace_id), toUInt128(id)"
+    found = await client.rows(f"SELECT * FROM {folded} FINAL ORDER BY {order}")
+    assert [{name: row[name] for name in sorted(row)} for row in found] == [
+        {name: row[name] for name in sorted(row)} for row in expected
+    ]
+
+
+async def _in_turn(client: ClickHouse, table: Table, batches: list[list[Stored]]) -> None:
+    for batch in batches:
+        await store(client, table, batch)
+
+
+def cut(history: list[Stored], places: set[int]) -> list[list[Stored]]:
+    edges = [0, *sorted(place for place in places if place < len(history)), len(history)]
+    return [history[start:end] for start, end in zip(edges, edges[1:], strict=False) if start < end]
+
+
+CUTS = st.sets(st.integers(1, 13), max_size=3)
+
+
+@given(history=histories(trace_events()), cuts=CUTS)
+@EXAMPLES
+def test_traces_are_folded_as_the_oracle_folds_them(database: Database, history: list[Stored], cuts: set[int]) -> None:
+    expected = fold_traces(history)
+
+    database.run(check(database.client, TRACE_EVENTS, "traces", cut(history, cuts), expected))
+
+
+@given(history=histories(span_events()), cuts=CUTS)
+@EXAMPLES
+def test_spans_are_folded_as_the_oracle_folds_them(database: Database, history: list[Stored], cuts: set[int]) -> None:
+    expected = fold_spans(history)
+
+    database.run(check(database.client, SPAN_EVENTS, "spans", cut(history, cuts), expected))

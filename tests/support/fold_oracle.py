@@ -1,0 +1,180 @@
+"""What the folded tables must hold, from the events alone: written for reading, in plain Python.
+
+It shares no code with the fold in ClickHouse, not even the hash that decides between events of equal version.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import xxhash
+
+from pipeline.events.identity import NIL_ID, project_id
+from pipeline.events.spans import SpanEvent
+from pipeline.events.traces import TraceEvent
+
+PREVIEW = 1000
+Row = dict[str, Any]
+
+
+class Provenance(NamedTuple):
+    log_id: UUID
+    partition: int
+    offset: int
+    appended_at_ms: int
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An event and where it stood."""
+
+    event: Any
+    at: Provenance
+
+    @property
+    def version(self) -> tuple[int, int]:
+        hash_of = _trace_hash if isinstance(self.event, TraceEvent) else _span_hash
+        return self.event.version_us, hash_of(self.event)
+
+
+def fold_traces(stored: Iterable[Stored]) -> list[Row]:
+    """Return the rows of `traces` that are to be seen, by workspace and id."""
+    return [row for row in map(_fold_trace, _grouped(stored, lambda event: (event.workspace, event.id))) if row]
+
+
+def fold_spans(stored: Iterable[Stored]) -> list[Row]:
+    """Return the rows of `spans` that are to be seen, by workspace, trace and id."""
+    keyed = _grouped(stored, lambda event: (event.workspace, event.trace_id, event.id))
+    return [row for row in map(_fold_span, keyed) if row]
+
+
+def _grouped(stored: Iterable[Stored], key: Callable[[Any], Any]) -> list[list[Stored]]:
+    """Return the events of each thing, each provenance once."""
+    groups: dict[Any, dict[Provenance, Stored]] = defaultdict(dict)
+    for one in stored:
+        groups[key(one.event)][one.at] = one
+    return [list(groups[at].values()) for at in sorted(groups)]
+
+
+def _newest(events: list[Stored], field: str, *, absent: Any = None) -> Any:
+    """Return the value of the newest event that names `field`."""
+    naming = [one for one in events if getattr(one.event, field) not in (None, {}, ())]
+    return getattr(max(naming, key=lambda one: one.version).event, field) if naming else absent
+
+
+def _shared(events: list[Stored]) -> Row:
+    versions = [one.event.version_us for one in events]
+    output: Row = {
+        name: _newest(events, name)
+        for name in ("name", "start_time_us", "end_time_us", "ttft", "source", "environment")
+    }
+    for name in ("input", "output"):
+        output[f"{name}_bytes"] = len((_newest(events, name) or "").encode())
+    error = _newest(events, "error_info")
+    return output | {
+        "error_preview": error and error[:PREVIEW],
+        "tags": _tags(events),
+        "created_at_us": min(one.event.received_at_us for one in events),
+        "last_updated_at_us": max(versions),
+        "first_version_us": min(versions),
+        "events": len(events),
+        "is_deleted": 0,
+    }
+
+
+def _fold_trace(events: list[Stored]) -> Row | None:
+    first = events[0].event
+    if any(one.event.event == "delete" for one in events):
+        return None
+    default = project_id(first.workspace, "Default Project")
+    project = _newest(events, "project_id", absent=default)
+    thread = _newest(events, "thread_id", absent="")
+    naming = [
+        one.at
+        for one in events
+        if thread and one.event.thread_id == thread and (one.event.project_id or default) == project
+    ]
+    latest = max(naming, key=lambda at: (at.log_id.int, at.offset, at.appended_at_ms), default=None)
+    row = _shared(events) | {
+        "workspace": first.workspace,
+        "id": first.id,
+        "project_id": project,
+        "thread_id": thread,
+        "activity_log_id": latest.log_id if latest else NIL_ID,
+        "activity_offset": latest.offset if latest else 0,
+        "activity_at_ms": latest.appended_at_ms if latest else 0,
+    }
+    for name in ("input", "output"):
+        text = _newest(events, name)
+        row[f"{name}_preview"] = text and text[:PREVIEW]
+    return row
+
+
+def _fold_span(events: list[Stored]) -> Row | None:
+    first = events[0].event
+    if any(one.event.event == "delete" for one in events):
+        return None
+    return _shared(events) | {
+        "workspace": first.workspace,
+        "id": first.id,
+        "trace_id": first.trace_id,
+        "project_id": _newest(events, "project_id", absent=NIL_ID),
+        "parent_span_id": _newest(events, "parent_span_id", absent=NIL_ID),
+        "usage": _newest(events, "usage", absent={}),
+        **{
+            name: _newest(events, name)
+            for name in ("type", "model", "provider", "total_estimated_cost", "total_estimated_cost_version")
+        },
+    }
+
+
+def _tags(events: list[Stored]) -> list[str]:
+    """Apply resets, removals and additions in the order of their versions; at one version in just this order."""
+    steps = []
+    for one in events:
+        version = one.event.version_us
+        if one.event.tags_reset:
+            steps.append((version, 0, ""))
+        steps += [(version, 1, tag) for tag in one.event.tags_removed]
+        steps += [(version, 2, tag) for tag in one.event.tags_added]
+    tags: set[str] = set()
+    for _, step, tag in sorted(steps):
+        if step == 0:
+            tags.clear()
+        elif step == 1:
+            tags.discard(tag)
+        else:
+            tags.add(tag)
+    return sorted(tags)
+
+
+def _trace_hash(event: TraceEvent) -> int:
+    return _hash(
+        event.event, event.project_id or NIL_ID, event.thread_id, event.name, event.start_time_us, event.end_time_us,
+        event.input, event.output, event.metadata, event.error_info, event.ttft, event.source, event.environment,
+    )  # fmt: skip
+
+
+def _span_hash(event: SpanEvent) -> int:
+    usage = ",".join(f"'{name}':{count}" for name, count in event.usage.items())
+    return _hash(
+        event.event, event.parent_span_id or NIL_ID, event.project_id or NIL_ID, event.name, event.type,
+        event.start_time_us, event.end_time_us, event.input, event.output, event.metadata, event.error_info,
+        event.ttft, event.source, event.environment, event.model, event.provider, f"{{{usage}}}",
+        event.total_estimated_cost, event.total_estimated_cost_version,
+    )  # fmt: skip
+
+
+def _hash(*values: object) -> int:
+    return xxhash.xxh64_intdigest("\0".join(map(_text, values)).encode())
+
+
+def _text(value: object) -> str:
+    """Return a value as ClickHouse's toString does."""
+    if value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
