@@ -36,6 +36,8 @@ class SendLimits:
     """Bounds of one sender."""
 
     requests_in_flight_max: int = 8
+    commands_in_flight_max: int = 8
+    """Scores of threads wait for the stream's decision; they must not hold up the traces that it decides on."""
     batch_items_max: int = 1000
     gather_seconds: float = 0.1
     """How long what is due waits for company; a batch of one thousand costs little more than one of one."""
@@ -128,7 +130,8 @@ class Sender:
         Raises TransientError where a request is not answered for good within the sender's patience.
         """
         delivery = Delivery(len(schedule))
-        connector = aiohttp.TCPConnector(limit=self._limits.requests_in_flight_max)
+        limits = self._limits
+        connector = aiohttp.TCPConnector(limit=limits.requests_in_flight_max + limits.commands_in_flight_max)
         timeout = aiohttp.ClientTimeout(total=self._limits.request_timeout_seconds)
         async with aiohttp.ClientSession(headers=self._headers, connector=connector, timeout=timeout) as session:
             run = _Run(self._base_url, self._clock, self._limits, session, delivery, self._on_progress)
@@ -154,6 +157,7 @@ class _Run:
 
     async def send(self, schedule: Sequence[Send]) -> None:
         slots = asyncio.Semaphore(self.limits.requests_in_flight_max)
+        commands = asyncio.Semaphore(self.limits.commands_in_flight_max)
         self.begun_at = self.clock.monotonic()
         position = 0
         async with asyncio.TaskGroup() as requests:
@@ -163,9 +167,16 @@ class _Run:
                 # A timer may fire a moment early; if nothing is due yet, the next round waits for the rest.
                 due = bisect_right(schedule, self._elapsed_seconds(), lo=position, key=_DUE)
                 for request in _batches(schedule[position:due], self.limits.batch_items_max):
+                    if request.route is Route.THREAD_SCORES:
+                        requests.create_task(self._deliver_in_turn(request, commands))
+                        continue
                     await slots.acquire()
                     requests.create_task(self._deliver(request)).add_done_callback(lambda _: slots.release())
                 position = due
+
+    async def _deliver_in_turn(self, request: _Request, turns: asyncio.Semaphore) -> None:
+        async with turns:
+            await self._deliver(request)
 
     def _elapsed_seconds(self) -> float:
         return self.clock.monotonic() - self.begun_at

@@ -23,9 +23,11 @@ _PICTURED: Final = """replaceRegexpAll(whole, 'data:image/[^;"]*;base64,[A-Za-z0
 _SHOWN: Final = f"""
     multiIf(
         NOT {{truncate:Bool}}, whole,
-        lengthUTF8(whole) > 10001, toJSONString(leftUTF8(if(startsWith(whole, '"'), JSONExtractString(whole), {_PICTURED}), 10001)),
-        {_PICTURED}
+        lengthUTF8({_PICTURED} AS pictured_whole) <= 10001, pictured_whole,
+        startsWith(pictured_whole, '"'), toJSONString(leftUTF8(JSONExtractString(pictured_whole), 10001)),
+        toJSONString(leftUTF8(pictured_whole, 10001))
     )"""
+"""What is too long is cut and given as a string, as Opik does: a JSON text that was cut is no JSON any more."""
 _FIELDS: Final = ("input", "output", "metadata", "error_info")
 
 

@@ -35,7 +35,10 @@ class Deadlines:
         return len(self._near) + sum(map(len, self._buckets.values()))
 
     def add(self, key: bytes, deadline_us: int) -> None:
-        """Enter a thread that opened; the entry that an earlier session left behind serves again."""
+        """Enter a thread that opened; the entry that an earlier session left behind serves again.
+
+        Deadlines of a thread only move forward; where a setting moves them back, all are entered anew.
+        """
         if key in self._stale:
             self._stale.remove(key)
         else:

@@ -23,7 +23,7 @@ from pipeline.stream.partition import Partition
 from pipeline.stream.timeouts import is_valid
 
 SLICE_RECORDS_MAX: Final = 500
-SLICE_DEADLINES_MAX: Final = 2000
+SLICE_DEADLINES_MAX: Final = 1000
 
 _THREAD_MARK: Final = b"thread\t"
 _COMMANDS: Final = {kind.encode(): kind for kind in decisions.RULES}

@@ -24,6 +24,7 @@ from pipeline.events.envelope import SCHEMA_VERSION_HEADER, Record
 from pipeline.settings import KafkaSettings
 from pipeline.topics import LOG_IDS, TOPICS, Topic
 
+_VISIBLE_POLL_SECONDS: Final = 0.05
 _BIRTHS: Final = msgspec.json.Decoder(LogBirth)
 
 
@@ -36,6 +37,10 @@ async def ensure_topics(settings: KafkaSettings, clock: Clock) -> list[str]:
     """
     async with _connected(settings) as admin:
         created = await _create(admin, settings, await _missing(admin, settings))
+        # A broker confirms a topic before every broker shows it.
+        async with asyncio.timeout(settings.request_timeout_ms / 1000):
+            while await _missing(admin, settings):  # noqa: ASYNC110 - only asking again tells
+                await asyncio.sleep(_VISIBLE_POLL_SECONDS)
     # Before log-ids exists nothing can have been named; the client would wait long for a topic that it does not know.
     named = {} if LOG_IDS in created else await _read_births(settings)
     await _name_logs(settings, clock, [topic for topic in TOPICS if topic in created or topic.name not in named])

@@ -1,16 +1,19 @@
 """How far the logs reach, and how far a group has come."""
 
+import asyncio
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError, KafkaError
 
 from pipeline.adapters.kafka.admin import check_topics, partitions_of
 from pipeline.errors import BrokerUnavailable
 from pipeline.settings import KafkaSettings
 from pipeline.topics import Topic
+
+_RETRY_SECONDS: Final = 0.1
 
 
 class Bounds(NamedTuple):
@@ -45,7 +48,7 @@ async def read_bounds(settings: KafkaSettings, topics: Iterable[Topic], group: s
         for topic in topics:
             places = [TopicPartition(topic.name, number) for number in range(partitions_of(topic, settings))]
             # Committed first: what is below it now is settled, whatever happens afterwards.
-            committed = await admin.list_consumer_group_offsets(group, partitions=places)
+            committed = await _committed(admin, group, places, settings.request_timeout_ms / 1000)
             begins, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
             found[topic.name] = [
                 Bounds(begins[place], ends[place], max(begins[place], _offset(committed, place))) for place in places
@@ -56,6 +59,22 @@ async def read_bounds(settings: KafkaSettings, topics: Iterable[Topic], group: s
         await admin.close()
         await consumer.stop()
     return found
+
+
+async def _committed(
+    admin: AIOKafkaAdminClient, group: str, places: list[TopicPartition], seconds_max: float
+) -> dict[TopicPartition, object]:
+    """Return what `group` has committed; a new cluster makes the group's coordinator only when it is asked for."""
+    async with asyncio.timeout(seconds_max):
+        while True:
+            try:
+                committed: dict[TopicPartition, object] = await admin.list_consumer_group_offsets(
+                    group, partitions=places
+                )
+            except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError):
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                return committed
 
 
 def _offset(committed: dict[TopicPartition, object], place: TopicPartition) -> int:

@@ -1,9 +1,10 @@
-"""The gateway over real sockets, a real broker and a real stream worker: the recorded traffic of the SDKs, and trouble."""
+"""The gateway over real sockets, with a real broker and a real stream worker: recorded traffic, and trouble."""
 
 import asyncio
 import gzip
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import jsonschema
 import pytest
 import pytest_asyncio
 import uuid_utils.compat as uuids
+from aiokafka import TopicPartition
 
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.kafka.admin import ensure_topics
@@ -26,7 +28,7 @@ from pipeline.local.broker import EmbeddedBroker
 from pipeline.local.process import free_port
 from pipeline.settings import GatewaySettings, KafkaSettings
 from pipeline.topics import DEAD_LETTERS, SCORES, SPANS, TRACES, Topic
-from tests.integration.stream.worker_process import WorkerProcess, read_all
+from tests.integration.stream.worker_process import WorkerProcess, reader
 from tests.support.gateway import gateway_settings
 from tests.support.recorded import RECORDING
 
@@ -35,6 +37,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 SCHEMAS = Path(__file__).parents[3] / "schemas" / "events"
 PARTITIONS = 4
 COMMAND_SECONDS_MAX = 15
+SILENCE_SECONDS = 1.0
 OF_OTHERS = re.compile(
     r"GET /v1/.*|POST .*/(search|retrieve)|.*/comments.*|PATCH .*/threads/.*|.*/(workspaces|auth)(/.*)?"
 )
@@ -112,13 +115,18 @@ def a_trace(**fields: Any) -> dict[str, Any]:
 
 
 async def rows_of(running: Running, topic: Topic) -> list[tuple[dict[str, str], dict[str, Any]]]:
-    """Return headers and value of every record of `topic`, ticks left out."""
+    """Return headers and value of every record of `topic` but ticks, until for a while only ticks come."""
     found = []
-    for share in (await read_all(running.kafka, topic)).values():
-        for record in share:
-            headers = {name: value.decode() for name, value in record.headers}
-            if headers["kind"] != "tick":
-                found.append((headers, json.loads(record.value)))
+    async with reader(running.kafka) as consumer:
+        consumer.assign([TopicPartition(topic.name, number) for number in range(PARTITIONS)])
+        silent_since = time.monotonic()
+        while time.monotonic() - silent_since < SILENCE_SECONDS:
+            for share in (await consumer.getmany(timeout_ms=int(SILENCE_SECONDS * 1000))).values():
+                for record in share:
+                    headers = {name: value.decode() for name, value in record.headers}
+                    if headers["kind"] != "tick":
+                        found.append((headers, json.loads(record.value)))
+                        silent_since = time.monotonic()
     return found
 
 
@@ -248,7 +256,7 @@ async def test_a_body_over_the_bound_is_a_413_and_the_connection_goes_on(running
 async def test_a_stopping_gateway_refuses_new_clients_and_finishes_what_it_has() -> None:
     broker, kafka = await start_kafka()
     stopping = await start_gateway(kafka, gateway_settings())
-    reader, writer = await asyncio.open_connection("127.0.0.1", stopping.listener.port)
+    answers, writer = await asyncio.open_connection("127.0.0.1", stopping.listener.port)
     body = json.dumps({"traces": [a_trace()]}).encode()
     head = f"POST /api/v1/private/traces/batch HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     writer.write(head + body[:10])
@@ -266,7 +274,7 @@ async def test_a_stopping_gateway_refuses_new_clients_and_finishes_what_it_has()
             break
     writer.write(body[10:])
 
-    assert b" 204 " in await reader.readline()
+    assert b" 204 " in await answers.readline()
     writer.close()
     await stop
     assert len(await rows_of(stopping, TRACES)) == 1

@@ -23,7 +23,7 @@ def test_a_name_fills_its_column() -> None:
 
 
 def test_a_line_without_fields_ends_with_its_words() -> None:
-    assert line_of("sink", json.dumps({"event": "stored"}), colours=False) == "sink         stored"
+    assert line_of("sink", json.dumps({"event": "stored"}), colours=False) == "sink        stored"
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,9 @@ async def test_another_number_of_partitions_is_a_mismatch_and_nothing_is_created
 ) -> None:
     name = getattr(topic, "name", "")
     await create_topic(broker.bootstrap, name, partitions=3)
+    async with asyncio.timeout(15):  # the broker confirms a topic before it shows it
+        while await partitions_by_topic(broker.bootstrap) != {name: 3}:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
     for step in (ensure_topics(settings, ManualClock()), check_topics(settings), read_log_ids(settings)):
         with pytest.raises(SchemaMismatch, match=f"topic {name} has 3 partitions, declared are"):
             await step

@@ -1,0 +1,88 @@
+{{/* Where Kafka is. */}}
+{{- define "threadline.kafkaBootstrap" -}}
+{{- if .Values.evaluation.kafka.enabled -}}
+{{ include "threadline.fullname" . }}-kafka:9092
+{{- else -}}
+{{ .Values.kafka.bootstrap }}
+{{- end -}}
+{{- end -}}
+
+{{/* Where ClickHouse is, and what holds its password. */}}
+{{- define "threadline.clickhouseHost" -}}
+{{- if .Values.evaluation.clickhouse.enabled -}}
+{{ include "threadline.fullname" . }}-clickhouse
+{{- else -}}
+{{ .Values.clickhouse.host }}
+{{- end -}}
+{{- end -}}
+
+{{- define "threadline.clickhouseSecret" -}}
+{{- if .Values.evaluation.clickhouse.enabled -}}
+{{ include "threadline.fullname" . }}-clickhouse
+{{- else -}}
+{{ .Values.clickhouse.existingSecret }}
+{{- end -}}
+{{- end -}}
+
+{{- define "threadline.clickhouseSecretKey" -}}
+{{- if .Values.evaluation.clickhouse.enabled -}}password{{- else -}}{{ .Values.clickhouse.existingSecretKey }}{{- end -}}
+{{- end -}}
+
+{{/*
+The settings of one process as YAML, name to value: what the chart knows, then `settings`, then the process's own.
+(dict "root" $ "component" "serve")
+*/}}
+{{- define "threadline.settings" -}}
+{{- $root := .root -}}
+{{- $own := index $root.Values .component -}}
+{{- $settings := dict
+  "THREADLINE_KAFKA_BOOTSTRAP" (include "threadline.kafkaBootstrap" $root)
+  "THREADLINE_KAFKA_PARTITIONS" $root.Values.kafka.partitions
+  "THREADLINE_KAFKA_REPLICATION_FACTOR" (ternary 1 $root.Values.kafka.replicationFactor $root.Values.evaluation.kafka.enabled)
+  "THREADLINE_OPERATION_HOST" "0.0.0.0"
+  "THREADLINE_OPERATION_PORT" 9100
+-}}
+{{- if ne .component "worker" -}}
+{{- $_ := set $settings "THREADLINE_CLICKHOUSE_HOST" (include "threadline.clickhouseHost" $root) -}}
+{{- $_ := set $settings "THREADLINE_CLICKHOUSE_PORT" (ternary 8123 $root.Values.clickhouse.port $root.Values.evaluation.clickhouse.enabled) -}}
+{{- $_ := set $settings "THREADLINE_CLICKHOUSE_DATABASE" $root.Values.clickhouse.database -}}
+{{- $_ := set $settings "THREADLINE_CLICKHOUSE_USER" $root.Values.clickhouse.user -}}
+{{- end -}}
+{{- if eq .component "migrate" -}}
+{{- $_ := set $settings "THREADLINE_KAFKA_RETENTION_HOURS" $root.Values.kafka.retentionHours -}}
+{{- else -}}
+{{- $_ := set $settings "THREADLINE_OPERATION_DRAIN_SECONDS" $own.drainSeconds -}}
+{{- end -}}
+{{- if eq .component "serve" -}}
+{{- $_ := set $settings "THREADLINE_GATEWAY_HOST" "0.0.0.0" -}}
+{{- $_ := set $settings "THREADLINE_GATEWAY_PORT" 8080 -}}
+{{- $_ := set $settings "THREADLINE_GATEWAY_SHUTDOWN_SECONDS" $own.drainSeconds -}}
+{{- end -}}
+{{- toYaml (merge (deepCopy $own.settings) (deepCopy $root.Values.settings) $settings) -}}
+{{- end -}}
+
+{{/* A value as text; YAML numbers reach templates as floats, and 67108864 must not become 6.7108864e+07. */}}
+{{- define "threadline.text" -}}
+{{- if and (kindIs "float64" .) (eq (floor .) .) -}}{{ int64 . }}{{- else -}}{{ . }}{{- end -}}
+{{- end -}}
+
+{{/* The environment of one process. */}}
+{{- define "threadline.env" -}}
+{{- range $name, $value := include "threadline.settings" . | fromYaml }}
+- name: {{ $name }}
+  value: {{ include "threadline.text" $value | quote }}
+{{- end }}
+{{- if ne .component "worker" }}
+- name: THREADLINE_CLICKHOUSE_PASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "threadline.clickhouseSecret" .root }}
+      key: {{ include "threadline.clickhouseSecretKey" .root }}
+{{- end }}
+{{- if eq .component "worker" }}
+- name: THREADLINE_STREAM_INSTANCE_ID
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+{{- end }}
+{{- end -}}

@@ -1,0 +1,7 @@
+"""`threadline bench`: each stage beside what it is built on, and what it could have been, in one run.
+
+Every contender is a process of its own and reads the same topic, one after another: figures of different runs, or of
+different machines, cannot be compared. `stream` is the command; `load` fills the topic, `bare_client`, `stock_faust`
+and `our_stage` are the contenders, `contender` starts them, `open_threads` holds a million threads open, `measure`
+looks at processes from outside.
+"""

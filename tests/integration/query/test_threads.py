@@ -1,0 +1,222 @@
+import random
+from typing import Any
+from uuid import uuid4
+
+from pipeline.adapters.clickhouse.client import ClickHouse
+from pipeline.events.identity import thread_model_id
+from pipeline.query.times import iso
+from tests.support.reading import Reads
+from tests.support.stored import BEGAN_US, SECOND_US, Log
+
+THREADS = "/api/v1/private/traces/threads"
+
+
+async def test_a_thread_has_the_fields_that_the_contract_names(log: Log, writer: ClickHouse, reads: Reads) -> None:
+    first = log.trace("t-1", input={"user": "hi"}, output={"assistant": "hello"}, source="sdk", environment="prod")
+    second = log.trace("t-1", input="and now?", output="now this")
+    log.span(first, usage={"total_tokens": 7, "prompt_tokens": 3}, total_estimated_cost="0.5", type="llm")
+    log.span(second, usage={"total_tokens": 5}, total_estimated_cost="0.25")
+    log.opened("t-1", 0)
+    log.annotate("thread", log.model("t-1"), "tags", tags_added=("vip",))
+    log.score("thread", log.model("t-1"), "helpful", "0.5", source="online_scoring", author="judge", reason="good")
+    await log.store(writer)
+
+    answer = await reads.post(f"{THREADS}/retrieve", {"thread_id": "t-1", "project_name": " SUPPORT "})
+
+    assert answer.status == 200
+    at = iso(BEGAN_US + 7 * SECOND_US)
+    given = {"value": 0.5, "reason": "good", "source": "online_scoring", "last_updated_at": at}
+    assert answer.json == {
+        "id": "t-1",
+        "project_id": str(log.project),
+        "thread_model_id": str(thread_model_id(log.project, "t-1")),
+        "start_time": iso(BEGAN_US),
+        "end_time": iso(BEGAN_US + SECOND_US + SECOND_US // 2),
+        "duration": 1500.0,
+        "first_message": {"user": "hi"},
+        "last_message": "now this",
+        "feedback_scores": [
+            {
+                "name": "helpful", "value": 0.5, "reason": "good", "source": "online_scoring", "created_at": at,
+                "last_updated_at": at, "created_by": "judge", "last_updated_by": "judge",
+                "value_by_author": {"judge": given},
+            }
+        ],
+        "status": "active",
+        "number_of_messages": 4,
+        "total_estimated_cost": 0.75,
+        "usage": {"total_tokens": 12, "prompt_tokens": 3},
+        "created_at": iso(BEGAN_US + SECOND_US),
+        "last_updated_at": iso(BEGAN_US + 2 * SECOND_US),
+        "created_by": "admin",
+        "last_updated_by": "admin",
+        "tags": ["vip"],
+        "source": "sdk",
+        "environment": "prod",
+    }  # fmt: skip
+
+
+async def test_what_a_thread_does_not_have_is_absent(log: Log, writer: ClickHouse, reads: Reads) -> None:
+    log.trace("bare", end_time_us=None)
+    await log.store(writer)
+
+    bare = (await reads.post(f"{THREADS}/retrieve", {"thread_id": "bare", "project_id": str(log.project)})).json
+
+    assert set(bare) == {
+        "id", "project_id", "thread_model_id", "start_time", "status", "number_of_messages", "created_at",
+        "last_updated_at", "created_by", "last_updated_by",
+    }  # fmt: skip
+
+
+async def test_the_first_message_is_the_earliest_input_and_the_last_the_latest_output(
+    log: Log, writer: ClickHouse, reads: Reads
+) -> None:
+    log.trace("t", input="later", output="ended last", start_time_us=20, end_time_us=90)
+    log.trace("t", input="earliest", output="ended first", start_time_us=10, end_time_us=30)
+    log.trace("t", input="latest", output="never ended", start_time_us=30, end_time_us=None)
+    log.trace("t", event="patch", input="only patched")
+    await log.store(writer)
+
+    thread = (await reads.post(f"{THREADS}/retrieve", {"thread_id": "t", "project_id": str(log.project)})).json
+
+    assert (thread["first_message"], thread["last_message"]) == ("earliest", "ended last")
+    assert thread["duration"] == 0.08
+
+
+async def test_an_unknown_thread_is_404_and_no_project_is_400(log: Log, reads: Reads) -> None:
+    assert (await reads.post(f"{THREADS}/retrieve", {"thread_id": "x", "project_name": "p"})).status == 404
+    assert (await reads.post(f"{THREADS}/retrieve", {"thread_id": "x"})).status == 400
+    assert (await reads.post(f"{THREADS}/search", {})).status == 400
+    assert (await reads.get(THREADS)).status == 400
+    assert (await reads.post(f"{THREADS}/search", {"project_name": "nobody's"})).body == b""
+
+
+async def _whole_stream(reads: Reads, log: Log, cursor_member: str, limit: int) -> list[str]:
+    """Read all pages as an SDK does; the cursor is taken from `cursor_member` of the last line."""
+    seen: list[str] = []
+    body: dict[str, Any] = {"project_id": str(log.project), "limit": limit}
+    while True:
+        lines = (await reads.post(f"{THREADS}/search", body)).lines
+        seen += [line["id"] for line in lines]
+        if len(lines) < limit:
+            return seen
+        body["last_retrieved_thread_model_id"] = lines[-1][cursor_member]
+
+
+async def test_a_stream_gives_every_thread_once_with_either_cursor(
+    log: Log, writer: ClickHouse, reads: Reads
+) -> None:
+    for number in range(23):
+        log.trace(f"thread-{number}")
+        log.trace(f"thread-{random.randrange(number + 1)}")
+        if number % 2:
+            log.opened(f"thread-{number}", 2 * number)  # without it the model id is not announced yet
+    log.trace(str(uuid4()))  # a thread id that looks like a model id
+    await log.store(writer)
+    newest_first = [f"thread-{number}" for number in range(22, -1, -1)]
+
+    by_model = await _whole_stream(reads, log, "thread_model_id", 5)
+    by_thread = await _whole_stream(reads, log, "id", 5)
+
+    assert by_model[1:] == newest_first
+    assert by_thread == by_model
+
+
+async def test_a_cursor_that_names_no_thread_is_refused_rather_than_read_from_the_start(
+    log: Log, writer: ClickHouse, reads: Reads
+) -> None:
+    log.trace("t")
+    await log.store(writer)
+    for cursor in ("gone", str(uuid4())):
+        body = {"project_id": str(log.project), "last_retrieved_thread_model_id": cursor}
+        answer = await reads.post(f"{THREADS}/search", body)
+        assert (answer.status, cursor in answer.json["errors"][0]) == (400, True)
+
+
+async def test_pages_cover_the_project_in_the_order_asked_for(log: Log, writer: ClickHouse, reads: Reads) -> None:
+    for number in range(7):
+        for _ in range(1 + number % 3):
+            log.trace(f"t{number}")
+    await log.store(writer)
+    sorting = [{"field": "number_of_messages", "direction": "DESC"}, {"field": "id", "direction": "ASC"}]
+
+    pages = [
+        (await reads.get(THREADS, project_id=str(log.project), page=page, size=3, sorting=sorting)).json
+        for page in (1, 2, 3, 4)
+    ]
+
+    assert [page["size"] for page in pages] == [3, 3, 1, 0]
+    assert {page["total"] for page in pages} == {7}
+    assert [row["id"] for page in pages for row in page["content"]] == ["t2", "t5", "t1", "t4", "t0", "t3", "t6"]
+    assert "duration" in pages[0]["sortableBy"]
+
+
+async def test_without_sorting_the_thread_that_changed_last_comes_first(
+    log: Log, writer: ClickHouse, reads: Reads
+) -> None:
+    for name in ("a", "b", "c", "a"):
+        log.trace(name)
+    log.closed("b", 1, 1, reason="requested")
+    await log.store(writer)
+
+    page = (await reads.get(THREADS, project_id=str(log.project))).json
+
+    assert [row["id"] for row in page["content"]] == ["b", "a", "c"]
+
+
+async def test_a_page_is_searched_and_bounded_in_time(log: Log, writer: ClickHouse, reads: Reads) -> None:
+    log.trace("alpha", input="Where is my REFUND?")
+    middle = log.now_us
+    log.trace("beta", output="refunds take a week")
+    log.trace("refund-9")
+    log.trace("delta", input="something else")
+    await log.store(writer)
+    project = str(log.project)
+
+    found = (await reads.get(THREADS, project_id=project, search="refund")).json["content"]
+    early = (await reads.get(THREADS, project_id=project, from_time=iso(0), to_time=iso(middle - SECOND_US // 4))).json
+
+    assert {row["id"] for row in found} == {"alpha", "beta", "refund-9"}
+    assert [row["id"] for row in early["content"]] == ["alpha"]
+    assert (await reads.get(THREADS, project_id=project, from_time=iso(0))).status == 400
+
+
+async def test_excluded_members_are_left_out(log: Log, writer: ClickHouse, reads: Reads) -> None:
+    log.trace("t", input="q", output="a")
+    await log.store(writer)
+
+    page = (await reads.get(THREADS, project_id=str(log.project), exclude=["first_message", "id", "nonsense"])).json
+
+    assert "first_message" not in page["content"][0]
+    assert page["content"][0]["id"] == "t"
+    assert page["content"][0]["last_message"] == "a"
+
+
+async def test_a_trace_that_moves_takes_its_messages_to_the_other_thread(
+    log: Log, writer: ClickHouse, reads: Reads
+) -> None:
+    log.trace("old", input="stays")
+    moved = log.trace("old", input="moves", output="along")
+    await log.store(writer)
+    log.trace("new", id=moved, event="patch")
+    await log.store(writer)
+
+    rows = (await reads.post(f"{THREADS}/search", {"project_id": str(log.project)})).lines
+
+    assert [(row["id"], row["number_of_messages"], row["first_message"]) for row in rows] == [
+        ("new", 2, "moves"),
+        ("old", 2, "stays"),
+    ]
+
+
+async def test_a_thread_id_with_every_kind_of_character_is_found(log: Log, writer: ClickHouse, reads: Reads) -> None:
+    names = ["tab\there", 'quote"s', "it's", "back\\slash", "100%_sure", "{x:String}", "line\nbreak", "日本語 🧵", "a/b?c#d"]
+    for name in names:
+        log.trace(name)
+    await log.store(writer)
+    project = str(log.project)
+
+    for name in names:
+        assert (await reads.post(f"{THREADS}/retrieve", {"thread_id": name, "project_id": project})).json["id"] == name
+        body = {"project_id": project, "filters": [{"field": "thread_id", "operator": "=", "value": name}]}
+        assert [row["id"] for row in (await reads.post(f"{THREADS}/search", body)).lines] == [name]
