@@ -7,6 +7,8 @@ CleanupPolicy = Literal["delete", "compact"]
 
 RECORD_BYTES_MAX: Final = 56 * 1024 * 1024
 """What topics and clients let through: above the 48 MiB of the largest event, so that we refuse it first."""
+DEAD_LETTER_BYTES_MAX: Final = 80 * 1024 * 1024
+"""A dead letter keeps its original in base64, which makes it a third larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +21,13 @@ class Topic:
     partitions: int | None = None
     cleanup_policy: CleanupPolicy = "delete"
     append_time: bool = True
+    record_bytes_max: int = RECORD_BYTES_MAX
 
     def config(self, *, retention_ms: int) -> dict[str, str]:
         """Return the broker's configuration of this topic."""
         config = {
             "cleanup.policy": self.cleanup_policy,
-            "max.message.bytes": str(RECORD_BYTES_MAX),
+            "max.message.bytes": str(self.record_bytes_max),
             "message.timestamp.type": "LogAppendTime" if self.append_time else "CreateTime",
         }
         if self.cleanup_policy == "delete":
@@ -44,7 +47,12 @@ THREADS: Final = Topic("threads", key="thread key", holds="sessions opened and c
 THREAD_REPLIES: Final = Topic(
     "thread-replies", key="none", holds="answers to commands; each serve process reads one partition", partitions=16
 )
-DEAD_LETTERS: Final = Topic("dead-letters", key="the original key", holds="what could not be processed, and why")
+DEAD_LETTERS: Final = Topic(
+    "dead-letters",
+    key="the original key",
+    holds="what could not be processed, and why",
+    record_bytes_max=DEAD_LETTER_BYTES_MAX,
+)
 LOG_IDS: Final = Topic(
     "log-ids", key="topic name", holds="the id that each topic got when it was created", partitions=1,
     cleanup_policy="compact",

@@ -48,7 +48,7 @@ spec:
   {{- end }}
   egress:
     - ports: [{protocol: UDP, port: 53}, {protocol: TCP, port: 53}]
-    - ports: {{- include "threadline.kafkaPorts" .root | nindent 8 }}
+    - ports: {{- include "threadline.kafkaPorts" .root | trim | nindent 8 }}
       {{- if $evaluation.kafka.enabled }}
       to:
         - podSelector:

@@ -65,7 +65,7 @@ topologySpreadConstraints:
   image: {{ include "threadline.image" .root }}
   imagePullPolicy: {{ .root.Values.image.pullPolicy }}
   args: [{{ .component }}]
-  env: {{- include "threadline.env" . | nindent 4 }}
+  env: {{- include "threadline.env" . | trim | nindent 4 }}
   securityContext: {{- include "threadline.containerSecurity" . | nindent 4 }}
   resources: {{- toYaml (index .root.Values .component).resources | nindent 4 }}
   volumeMounts:

@@ -39,8 +39,6 @@ The settings of one process as YAML, name to value: what the chart knows, then `
   "THREADLINE_KAFKA_BOOTSTRAP" (include "threadline.kafkaBootstrap" $root)
   "THREADLINE_KAFKA_PARTITIONS" $root.Values.kafka.partitions
   "THREADLINE_KAFKA_REPLICATION_FACTOR" (ternary 1 $root.Values.kafka.replicationFactor $root.Values.evaluation.kafka.enabled)
-  "THREADLINE_OPERATION_HOST" "0.0.0.0"
-  "THREADLINE_OPERATION_PORT" 9100
 -}}
 {{- if ne .component "worker" -}}
 {{- $_ := set $settings "THREADLINE_CLICKHOUSE_HOST" (include "threadline.clickhouseHost" $root) -}}
@@ -51,6 +49,8 @@ The settings of one process as YAML, name to value: what the chart knows, then `
 {{- if eq .component "migrate" -}}
 {{- $_ := set $settings "THREADLINE_KAFKA_RETENTION_HOURS" $root.Values.kafka.retentionHours -}}
 {{- else -}}
+{{- $_ := set $settings "THREADLINE_OPERATION_HOST" "0.0.0.0" -}}
+{{- $_ := set $settings "THREADLINE_OPERATION_PORT" 9100 -}}
 {{- $_ := set $settings "THREADLINE_OPERATION_DRAIN_SECONDS" $own.drainSeconds -}}
 {{- end -}}
 {{- if eq .component "serve" -}}

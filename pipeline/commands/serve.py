@@ -4,6 +4,7 @@ import asyncio
 
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.adapters.clock import SystemClock
+from pipeline.adapters.kafka.admin import check_topics
 from pipeline.adapters.kafka.producer import EventProducer
 from pipeline.adapters.kafka.replies import ReplyReader
 from pipeline.adapters.listener import Listener
@@ -51,6 +52,7 @@ async def _serve(settings: Settings, health: Health, stop: asyncio.Event) -> Non
         port=settings.gateway.port,
         drain_seconds=settings.gateway.shutdown_seconds,
     )
+    await check_topics(settings.kafka)
     await gateway.start()
     try:
         await query.start()

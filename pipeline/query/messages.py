@@ -21,10 +21,10 @@ async def put_messages(
     for row in rows:
         thread = found[row["thread_id"]]
         thread.first_message = raw(
-            whole[row["first_id"]].input if _is_cut(row, "first") else _shown(row["first_text"], truncate=truncate)
+            whole[row["first_id"]].input if _is_cut(row, "first") else _shown(row["first_preview"], truncate=truncate)
         )
         thread.last_message = raw(
-            whole[row["last_id"]].output if _is_cut(row, "last") else _shown(row["last_text"], truncate=truncate)
+            whole[row["last_id"]].output if _is_cut(row, "last") else _shown(row["last_preview"], truncate=truncate)
         )
 
 

@@ -32,12 +32,8 @@ _FIELDS: Final = ("input", "output", "metadata", "error_info")
 
 
 def _payload_sql(source: str) -> str:
-    """Return the query of payloads from `source`; text that is no JSON (of a direct producer) is given as a string."""
-    newest = ",\n".join(
-        f"argMax(if({field} IS NULL OR isValidJSON({field}), {field}, toJSONString({field})), "
-        f"(version_us, content_hash)) AS {field}"
-        for field in _FIELDS
-    )
+    """Return the query of payloads from `source`."""
+    newest = ", ".join(f"argMax({field}, (version_us, content_hash)) AS {field}" for field in _FIELDS)
     return f"SELECT id, {newest} {source} GROUP BY id"
 
 

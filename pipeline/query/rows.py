@@ -14,6 +14,7 @@ AUTHOR: Final = "admin"
 """Who did what no author is known of: Opik's name for the user of an installation without accounts."""
 
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
+_WALKER: Final = msgspec.json.Decoder(msgspec.Raw)
 _WHOLE: Final = Decimal(1)
 
 
@@ -179,8 +180,18 @@ def line(content: object) -> bytes:
 
 
 def raw(text: str | None) -> msgspec.Raw | None:
-    """Return stored JSON text as what is spliced in, or None where there is none."""
-    return msgspec.Raw(text.encode()) if text else None
+    """Return stored JSON text as what is spliced in, or None where there is none.
+
+    The text is walked through, not decoded: numbers of any size stay as they are. What is no JSON (of a producer that
+    writes to Kafka itself) becomes a string, so that it cannot break the answer around it.
+    """
+    if not text:
+        return None
+    octets = text.encode()
+    try:
+        return _WALKER.decode(octets)
+    except msgspec.DecodeError:
+        return msgspec.Raw(_ENCODER.encode(text))
 
 
 def short(value: Decimal) -> Decimal:

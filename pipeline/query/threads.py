@@ -29,8 +29,7 @@ _DETAILS: Final = """SELECT
     thread_id, status, deleted_at_us, start_us, end_us, messages, created_us,
     last_updated_us, source, environment, counted, tags, first_id, first_bytes, last_id, last_bytes,
     length(first_preview) AS first_preview_bytes, length(last_preview) AS last_preview_bytes,
-    if(first_preview IS NULL OR isValidJSON(first_preview), first_preview, toJSONString(first_preview)) AS first_text,
-    if(last_preview IS NULL OR isValidJSON(last_preview), last_preview, toJSONString(last_preview)) AS last_text
+    first_preview, last_preview
 FROM reviewed"""
 _MODEL_KNOWN: Final = """
 SELECT thread_id FROM thread_ids

@@ -131,7 +131,6 @@ class Sink:
             return []
         for place in [place for place, until in self._held_until.items() if until <= self._moved_at]:
             del self._held_until[place]
-            metrics.SINKS_HELD_PARTITIONS.set(len(self._held_until))
         open_topics = {
             topic.name for topic in STORED if not any(lane.is_blocked for lane in self._intake.lanes_of(topic.name))
         }
@@ -180,7 +179,7 @@ class Sink:
         seconds = self._settings.sinks.newer_schema_retry_seconds
         self._held_until[place] = self._clock.monotonic() + seconds
         self._consumer.rewind(place, offset)
-        metrics.SINKS_HELD_PARTITIONS.set(len(self._held_until))
+        metrics.SINKS_HELD.labels(place.topic).inc()
         _LOG.warning("partition held", topic=place.topic, partition=place.partition, offset=offset, reason=reason)
 
     async def _commit(self) -> None:
@@ -247,7 +246,6 @@ class Sink:
         self._progress.forget()
         self._held_until.clear()
         metrics.SINKS_LAG_RECORDS.clear()
-        metrics.SINKS_HELD_PARTITIONS.set(0)
 
 
 def _limits_of(settings: SinksSettings) -> Limits:

@@ -98,8 +98,8 @@ class BulkConsumer(driver.Consumer):  # type: ignore[misc]
         try:
             while not (self.should_stop or fetcher.should_stop):
                 await self._drain_once()
-        except self.consumer_stopped_errors:
-            if not self.app.should_stop:
+        except (asyncio.CancelledError, *self.consumer_stopped_errors):
+            if not self.app.should_stop:  # else this is how the end looks from here
                 raise
 
     async def _drain_once(self) -> None:

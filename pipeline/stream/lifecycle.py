@@ -54,8 +54,7 @@ def apply(partition: Partition, records: Iterable[LogRecord]) -> Iterator[Pause]
         if offset < partition.next_offset:
             continue
         stamp_us = record.timestamp * 1000
-        if stamp_us > partition.log_time_us:
-            partition.log_time_us = stamp_us
+        partition.log_time_us = max(partition.log_time_us, stamp_us)
         # Also where time has not moved: a commit between two slices leaves deadlines due at its own log time.
         while partition.deadlines.next_us <= partition.log_time_us:
             _fire(partition)

@@ -6,6 +6,7 @@ It shares no code with the fold in ClickHouse, not even the hash that decides be
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -158,7 +159,7 @@ def _trace_hash(event: TraceEvent) -> int:
 
 
 def _span_hash(event: SpanEvent) -> int:
-    usage = ",".join(f"'{name}':{count}" for name, count in event.usage.items())
+    usage = ",".join("'{}':{}".format(name.replace("'", "\\'"), count) for name, count in event.usage.items())
     return _hash(
         event.event, event.parent_span_id or NIL_ID, event.project_id or NIL_ID, event.name, event.type,
         event.start_time_us, event.end_time_us, event.input, event.output, event.metadata, event.error_info,
@@ -177,4 +178,4 @@ def _text(value: object) -> str:
         return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value)
+    return format(value, "f") if isinstance(value, Decimal) else str(value)

@@ -71,6 +71,8 @@ class RunningStack:
             self._process.send_signal(signal.SIGINT)
         code = self._process.wait(STOP_SECONDS_MAX)
         self._reader.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
         return code
 
     def _read(self) -> None:

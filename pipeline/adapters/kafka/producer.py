@@ -17,7 +17,7 @@ from pipeline.adapters.kafka.partitioner import partition_of
 from pipeline.errors import BrokerUnavailable, TooLarge
 from pipeline.events.envelope import Record
 from pipeline.settings import KafkaSettings
-from pipeline.topics import RECORD_BYTES_MAX, Topic
+from pipeline.topics import TOPICS, Topic
 
 _BATCH_BYTES_MAX: Final = 1024 * 1024
 _FRAME_BYTES_MAX: Final = 4096
@@ -64,7 +64,7 @@ class EventProducer:
             client_id=self._client_id,
             acks="all",
             max_batch_size=_BATCH_BYTES_MAX,
-            max_request_size=RECORD_BYTES_MAX,
+            max_request_size=max(topic.record_bytes_max for topic in TOPICS),
             request_timeout_ms=self._settings.request_timeout_ms,
         )
         try:
@@ -220,5 +220,5 @@ def _check_sizes(topic: Topic, records: Sequence[Record]) -> None:
     """Refuse what the broker would refuse; there it would take the records that share its batch with it."""
     for record in records:
         size = len(record.value or b"") + len(record.key or b"")
-        if size > RECORD_BYTES_MAX - _FRAME_BYTES_MAX:
-            raise TooLarge(f"a record of {size} bytes for {topic.name} is over {RECORD_BYTES_MAX}")
+        if size > topic.record_bytes_max - _FRAME_BYTES_MAX:
+            raise TooLarge(f"a record of {size} bytes for {topic.name} is over {topic.record_bytes_max}")

@@ -68,15 +68,17 @@ class ReplyReader:
             auto_offset_reset="latest",
             isolation_level="read_committed",
             fetch_max_wait_ms=_FETCH_WAIT_MS,
+            request_timeout_ms=self._settings.request_timeout_ms,
         )
         try:
             await consumer.start()
             await self._stand_at_end(consumer)
         except KafkaError as error:
-            await consumer.stop()
+            await _close(consumer)
             raise BrokerUnavailable(f"no answers can be read from {self._settings.bootstrap}: {error!r}") from error
         self._consumer = consumer
         self._reading = asyncio.create_task(self._read(consumer))
+        self._reading.add_done_callback(_look)
 
     async def stop(self) -> None:
         """Stop reading; who still waits is told Overloaded."""
@@ -85,7 +87,7 @@ class ReplyReader:
             await asyncio.wait({self._reading})
             self._reading = None
         if self._consumer is not None:
-            await self._consumer.stop()
+            await _close(self._consumer)
             self._consumer = None
         for answer in self._waiting.values():
             if not answer.done():
@@ -146,3 +148,23 @@ class ReplyReader:
             return
         GATEWAY_REPLIES.labels("claimed").inc()
         answer.set_result(reply)
+
+
+def _look(reading: asyncio.Task[None]) -> None:
+    """Say that no answer will be read any more; commands then end with their timeout, as overload."""
+    if not reading.cancelled() and (error := reading.exception()):
+        _log.critical("answers are not read any more", exc_info=error)
+
+
+async def _close(consumer: AIOKafkaConsumer) -> None:
+    """Disconnect `consumer`.
+
+    aiokafka 0.14 cancels its own `stop` when a fetch has failed and is waiting to be tried again, which is so whenever
+    the broker is away; its connections then stay open.
+    """
+    stopping = asyncio.create_task(consumer.stop())
+    await asyncio.wait({stopping})
+    if stopping.cancelled():
+        await consumer._client.close()  # noqa: SLF001 - the version is pinned, and test_replies.py holds it
+    else:
+        stopping.result()

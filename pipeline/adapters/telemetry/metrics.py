@@ -96,8 +96,8 @@ SINKS_LATENCY_SECONDS: Final = Histogram(
 SINKS_LAG_RECORDS: Final = Gauge(
     "threadline_sinks_lag_records", "Records between the committed offset and the end.", ["topic", "partition"]
 )
-SINKS_HELD_PARTITIONS: Final = Gauge(
-    "threadline_sinks_held_partitions", "Partitions that wait for a newer version of the sink: their schema is newer."
+SINKS_HELD: Final = Counter(
+    "threadline_sinks_held_total", "Times a partition had to wait for a newer sink: its schema is newer.", ["topic"]
 )
 SINKS_OFFSET_GAPS: Final = Counter(
     "threadline_sinks_offset_gap_records_total", "Records that retention took before they were read.", ["topic"]

@@ -29,6 +29,7 @@ def build(bootstrap: str, partitions: int, events: int, folder: str) -> faust.Ap
         broker_heartbeat_interval=0.5,
         topic_partitions=partitions,
         topic_disable_leader=True,
+        worker_redirect_stdouts=False,  # what it prints is read by the bench
         web_enabled=False,
     )
     topic = app.topic(TRACES.name, key_type=bytes, value_serializer="json")

@@ -87,7 +87,7 @@ def gemini_turn(model: str, body: Json) -> Turn:
 
 def parameters(function: Json) -> Json:
     """Return the schema of a Gemini function, under either of its two names."""
-    found: Json = function.get("parameters") or function["parametersJsonSchema"]
+    found: Json = function.get("parameters") or function["parameters_json_schema"]
     return found
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import io
 import json
 import re
 import time
@@ -247,7 +248,7 @@ async def test_a_body_over_the_bound_is_a_413_and_the_connection_goes_on(running
     connector = aiohttp.TCPConnector(limit=1)
     async with aiohttp.ClientSession(f"http://127.0.0.1:{running.listener.port}", connector=connector) as session:
         for body, headers in ((bomb, {"Content-Encoding": "gzip"}), (b" " * (65 * 1024 * 1024), {})):
-            async with session.post("/api/v1/private/spans/batch", data=body, headers=headers) as answer:
+            async with session.post("/api/v1/private/spans/batch", data=io.BytesIO(body), headers=headers) as answer:
                 assert answer.status == 413
         async with session.get("/api/is-alive/ping") as answer:
             assert answer.status == 200

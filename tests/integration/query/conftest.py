@@ -25,7 +25,9 @@ async def _migrate(port: int) -> None:
 @pytest.fixture(scope="session")
 def storage_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     command = [sys.executable, "-m", "pipeline.local.clickhouse", "--port", "0", "--path"]
-    with subprocess.Popen([*command, str(tmp_path_factory.mktemp("storage"))], stdout=subprocess.PIPE, text=True) as run:
+    with subprocess.Popen(
+        [*command, str(tmp_path_factory.mktemp("storage"))], stdout=subprocess.PIPE, text=True
+    ) as run:
         assert run.stdout is not None
         line = run.stdout.readline()
         assert line.startswith("clickhouse listens on"), line

@@ -83,7 +83,7 @@ async def test_the_first_message_is_the_earliest_input_and_the_last_the_latest_o
     assert thread["duration"] == 0.08
 
 
-async def test_an_unknown_thread_is_404_and_no_project_is_400(log: Log, reads: Reads) -> None:
+async def test_an_unknown_thread_is_404_and_no_project_is_400(reads: Reads) -> None:
     assert (await reads.post(f"{THREADS}/retrieve", {"thread_id": "x", "project_name": "p"})).status == 404
     assert (await reads.post(f"{THREADS}/retrieve", {"thread_id": "x"})).status == 400
     assert (await reads.post(f"{THREADS}/search", {})).status == 400
@@ -103,9 +103,7 @@ async def _whole_stream(reads: Reads, log: Log, cursor_member: str, limit: int) 
         body["last_retrieved_thread_model_id"] = lines[-1][cursor_member]
 
 
-async def test_a_stream_gives_every_thread_once_with_either_cursor(
-    log: Log, writer: ClickHouse, reads: Reads
-) -> None:
+async def test_a_stream_gives_every_thread_once_with_either_cursor(log: Log, writer: ClickHouse, reads: Reads) -> None:
     for number in range(23):
         log.trace(f"thread-{number}")
         log.trace(f"thread-{random.randrange(number + 1)}")
@@ -210,7 +208,17 @@ async def test_a_trace_that_moves_takes_its_messages_to_the_other_thread(
 
 
 async def test_a_thread_id_with_every_kind_of_character_is_found(log: Log, writer: ClickHouse, reads: Reads) -> None:
-    names = ["tab\there", 'quote"s', "it's", "back\\slash", "100%_sure", "{x:String}", "line\nbreak", "日本語 🧵", "a/b?c#d"]
+    names = [
+        "tab\there",
+        'quote"s',
+        "it's",
+        "back\\slash",
+        "100%_sure",
+        "{x:String}",
+        "line\nbreak",
+        "日本語 🧵",
+        "a/b?c#d",
+    ]
     for name in names:
         log.trace(name)
     await log.store(writer)

@@ -22,7 +22,7 @@ from tests.support.events import histories, span_events, trace_events
 from tests.support.fold_oracle import Stored, fold_spans, fold_traces
 
 EXAMPLES = settings(
-    max_examples=40,
+    max_examples=18,
     deadline=None,
     phases=[phase for phase in Phase if phase is not Phase.explain],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -60,6 +60,23 @@ async def kafka(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     await broker.kill()
 
 
+Start = Callable[..., Awaitable[WorkerProcess]]
+
+
+@pytest_asyncio.fixture
+async def start(kafka: KafkaSettings) -> AsyncIterator[Start]:
+    """Start workers of this broker; all are gone in the end."""
+    workers: list[WorkerProcess] = []
+
+    async def start_one(**env: str) -> WorkerProcess:
+        workers.append(await WorkerProcess.start(env_of(kafka, **env)))
+        return workers[-1]
+
+    yield start_one
+    for worker in workers:
+        await worker.kill()
+
+
 def env_of(kafka: KafkaSettings, **more: str) -> Mapping[str, str]:
     names = ("bootstrap", "partitions", "session_timeout_ms", "heartbeat_interval_ms", "last_record_alone")
     return {
@@ -109,14 +126,14 @@ async def open_sessions(kafka: KafkaSettings) -> int:
     return sum('"event": "opened"' in text for text in said) - sum('"event": "closed"' in text for text in said)
 
 
-async def test_a_worker_killed_midway_misses_nothing_and_says_nothing_false(kafka: KafkaSettings) -> None:
-    worker = await WorkerProcess.start(env_of(kafka))
+async def test_a_worker_killed_midway_misses_nothing_and_says_nothing_false(kafka: KafkaSettings, start: Start) -> None:
+    worker = await start()
     await worker.wait_until_ready()
     async with EventProducer(kafka, client_id="test") as producer:
         sending = asyncio.create_task(be_active(producer, ROUNDS, seed=1))
         await asyncio.sleep(ROUNDS * ROUND_SECONDS / 2)
         await worker.kill()
-        worker = await WorkerProcess.start(env_of(kafka))
+        worker = await start()
         await sending
         await worker.wait_until_ready()
     await eventually(lambda: open_sessions(kafka), lambda count: count == 0, seconds_max=60)
@@ -125,8 +142,27 @@ async def test_a_worker_killed_midway_misses_nothing_and_says_nothing_false(kafk
     assert sum('"reason": "inactive"' in text for text in said) > THREADS_ACTIVE
 
 
-async def test_a_close_is_answered_and_ends_the_session(kafka: KafkaSettings) -> None:
-    worker = await WorkerProcess.start(env_of(kafka, OPIK_TRACE_THREAD_TIMEOUT_TO_MARK_AS_INACTIVE="1h"))
+async def test_workers_that_come_and_go_miss_nothing_and_say_nothing_false(kafka: KafkaSettings, start: Start) -> None:
+    """One begins, a second joins, the first is killed, a third joins, the second ends in order."""
+    first = await start()
+    await first.wait_until_ready()
+    async with EventProducer(kafka, client_id="test") as producer:
+        sending = asyncio.create_task(be_active(producer, 3 * ROUNDS, seed=2))
+        second = await start()
+        await second.wait_until_ready()
+        await first.kill()
+        third = await start()
+        await third.wait_until_ready()
+        await second.stop()
+        await sending
+    await eventually(lambda: open_sessions(kafka), lambda count: count == 0, seconds_max=60)
+    await third.stop()
+    said = await check_against_the_log(kafka)
+    assert sum('"reason": "inactive"' in text for text in said) > THREADS_ACTIVE
+
+
+async def test_a_close_is_answered_and_ends_the_session(kafka: KafkaSettings, start: Start) -> None:
+    worker = await start(OPIK_TRACE_THREAD_TIMEOUT_TO_MARK_AS_INACTIVE="1h")
     await worker.wait_until_ready()
     command = Command(requested_at_us=1)
     async with EventProducer(kafka, client_id="test") as producer:

@@ -131,3 +131,17 @@ async def test_who_waits_when_the_reader_stops_is_told_to_come_back(kafka: Kafka
 async def test_without_a_broker_nothing_can_be_read() -> None:
     with pytest.raises(BrokerUnavailable):
         await ReplyReader(KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}"), waiters_max=1).start()
+
+
+async def test_a_reader_whose_broker_is_gone_stops_all_the_same() -> None:
+    broker = EmbeddedBroker(free_port())
+    await broker.start()
+    settings = KafkaSettings(bootstrap=broker.bootstrap, last_record_alone=True, partitions=2)
+    await ensure_topics(settings, SystemClock())
+    reader = ReplyReader(settings, waiters_max=1)
+    await reader.start()
+    await broker.kill()
+    await asyncio.sleep(0.3)  # polls: nothing tells that a fetch has failed; then its task waits to try again
+
+    async with asyncio.timeout(ANSWER_SECONDS_MAX):
+        await reader.stop()

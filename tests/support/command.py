@@ -1,0 +1,61 @@
+"""Run a command of ours as a process, as an operator does."""
+
+import asyncio
+import json
+import sys
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.local.process import ChildProcess
+
+READY_SECONDS_MAX = 30
+GRACE_SECONDS = 20
+
+
+async def run_command(environment: Mapping[str, str], *arguments: str) -> tuple[int, str]:
+    """Run to the end and return exit code and last lines."""
+    child = await ChildProcess.start([sys.executable, "-m", "pipeline", *arguments], env=environment)
+    return await child.wait(), child.tail
+
+
+class RunningStage:
+    """A stage that was started and says that it is ready."""
+
+    def __init__(self, child: ChildProcess, operation_port: int) -> None:
+        self.child = child
+        self.operation_port = operation_port
+
+    @classmethod
+    async def start(cls, environment: Mapping[str, str], name: str) -> "RunningStage":
+        """Start the stage and return once it takes work."""
+        ready = asyncio.Event()
+        ports: list[int] = []
+
+        def on_line(line: str) -> None:
+            record: dict[str, Any] = json.loads(line) if line.startswith("{") else {}
+            if "operation_port" in record:
+                ports.append(record["operation_port"])
+            if record.get("event") == "ready":
+                ready.set()
+
+        child = await ChildProcess.start([sys.executable, "-m", "pipeline", name], env=environment, on_line=on_line)
+        try:
+            await asyncio.wait_for(ready.wait(), READY_SECONDS_MAX)
+        except TimeoutError:
+            await child.kill()
+            raise AssertionError(f"{name} was not ready:\n{child.tail}") from None
+        return cls(child, ports[0])
+
+    async def ask(self, path: str) -> tuple[int, str]:
+        """GET a path of the operator's port."""
+        return await asyncio.to_thread(_get, f"http://127.0.0.1:{self.operation_port}{path}")
+
+    async def drain(self) -> int:
+        """Ask it to stop and return its exit code."""
+        return await self.child.terminate(GRACE_SECONDS)
+
+
+def _get(url: str) -> tuple[int, str]:
+    with urllib.request.urlopen(url) as answer:  # noqa: S310
+        return answer.status, answer.read().decode()

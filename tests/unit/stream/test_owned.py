@@ -1,0 +1,69 @@
+from pipeline.stream.owned import Owned
+from pipeline.stream.thread_state import OPEN, pack
+from tests.unit.stream.logs import LOG_ID, LogRecord, key
+
+STATE = pack(1, 1, 1, 5, 5, OPEN, 1)
+
+
+def changelog(name: bytes, value: bytes | None) -> LogRecord:
+    return LogRecord(0, 0, name, value, ())
+
+
+def test_partitions_may_be_worked_on_only_after_their_recovery() -> None:
+    owned = Owned(LOG_ID)
+    owned.assign([1, 2])
+    assert (list(owned), owned.live(1)) == ([], None)
+    list(owned.begin({1: (7, "9000")}))
+    assert [partition.number for partition in owned] == [1, 2]
+    one, two = owned
+    assert (one.next_offset, one.log_time_us) == (7, 9000)
+    assert (two.next_offset, two.log_time_us) == (0, 0)
+
+
+def test_the_latest_value_of_a_key_is_restored_and_none_forgets_it() -> None:
+    owned = Owned(LOG_ID)
+    owned.assign([1])
+    owned.restore(1, [changelog(key("a"), b"old"), changelog(key("b"), STATE), changelog(key("a"), STATE)])
+    owned.restore(1, [changelog(key("b"), None)])
+    owned.restore(2, [changelog(key("c"), STATE)])
+    list(owned.begin({}))
+    [partition] = owned
+    assert partition.threads == {key("a"): STATE}
+
+
+def test_the_changelog_of_a_live_partition_is_not_restored_into_it() -> None:
+    owned = Owned(LOG_ID)
+    owned.assign([1])
+    list(owned.begin({}))
+    owned.restore(1, [changelog(key("a"), STATE)])
+    [partition] = owned
+    assert partition.threads == {}
+
+
+def test_a_new_assignment_loses_all_partitions_of_the_last() -> None:
+    owned = Owned(LOG_ID)
+    owned.assign([1])
+    list(owned.begin({}))
+    [before] = owned
+    owned.assign([1])
+    assert before.is_lost
+    assert list(owned) == []
+
+
+def test_an_assignment_during_the_recovery_of_another_ends_it() -> None:
+    owned = Owned(LOG_ID)
+    owned.assign([1, 2])
+    recovery = owned.begin({})
+    next(recovery)
+    owned.assign([3])
+    assert list(recovery) == []
+    assert list(owned) == []
+
+
+def test_a_lost_partition_is_not_live() -> None:
+    owned = Owned(LOG_ID)
+    owned.assign([1])
+    list(owned.begin({}))
+    [partition] = owned
+    partition.is_lost = True
+    assert (list(owned), owned.live(1)) == ([], None)
