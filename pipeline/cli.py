@@ -84,6 +84,26 @@ def demo(*, as_json: bool, kill: str | None, conversations: int, seed: int) -> N
     sys.exit(command.run(as_json=as_json, kill=kill, conversations=conversations, seed=seed))
 
 
+@threadline.group(invoke_without_command=True)
+@click.pass_context
+def bench(context: click.Context) -> None:
+    """Measure each stage beside what it is built on; without a name all of them, quickly."""
+    if context.invoked_subcommand is None:
+        for command in bench.commands.values():
+            context.invoke(command, quick=True)
+
+
+@bench.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+@click.option("--threads", type=click.IntRange(min=1), default=None, help="Open threads to hold.  [default: 1,000,000]")
+@click.option("--quick", is_flag=True, help="Less of everything, in under 2 minutes.")
+def stream(*, as_json: bool, threads: int | None, quick: bool) -> None:
+    """Sessions: the bare client, Faust as its guide teaches it, our stage; then a million open threads."""
+    from pipeline.commands.bench import stream as command  # noqa: PLC0415
+
+    command.run(as_json=as_json, threads=threads, quick=quick)
+
+
 @threadline.command(hidden=True)
 @click.argument("folder", type=click.Path(path_type=Path))
 def schemas(folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 from pipeline.errors import Malformed
 
 TOKENS_MAX: Final = 1_000_000
-"""Brackets, commas, colons and strings looked at, about half a second; a batch of 1000 ordinary traces has 60,000."""
+"""Brackets, commas, colons and strings looked at, about a second; a batch of 1000 ordinary traces has 60,000."""
 
 _TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},:"]', re.DOTALL)
 _OPENER_OF: Final = {b"]": b"[", b"}": b"{"}

@@ -23,7 +23,7 @@ from pipeline.query.scores import scores_by_name
 from pipeline.query.statement import Scope, Statement
 from pipeline.query.thread_fields import FIELDS, NEWEST_FIRST, SEARCHED, SORTS
 
-STREAM_CHUNK_THREADS: Final = 500
+STREAM_CHUNK_THREADS: Final = 2000
 
 _DETAILS: Final = """SELECT
     thread_id, status, deleted_at_us, start_us, end_us, messages, created_us,

@@ -56,21 +56,19 @@ class Batch:
         self._opened_at: Final = now
         self._touched_at = now
 
-    def add(self, row: Row) -> None:
+    def add(self, row: Row, now: float) -> None:
         """Take a row; rows of one partition come in the order of their offsets."""
+        self._touched_at = now
         self.rows.append(row)
         self.bytes += len(row.line)
         self.firsts.setdefault(row.partition, row.offset)
 
-    def refuse(self, poison: Poison) -> None:
+    def refuse(self, poison: Poison, now: float) -> None:
         """Take a record that goes to the dead letters when this batch is written."""
+        self._touched_at = now
         self.poison.append(poison)
         self.bytes += len(poison.value or b"")
         self.firsts.setdefault(poison.partition, poison.offset)
-
-    def touch(self, now: float) -> None:
-        """Note that something was added."""
-        self._touched_at = now
 
     @property
     def records(self) -> int:

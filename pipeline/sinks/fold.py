@@ -15,7 +15,7 @@ version goes out too. Those places are
 
 from typing import Final
 
-from pipeline.adapters.clickhouse.client import ClickHouse
+from pipeline.adapters.clickhouse.client import PARTITIONS_PER_INSERT_MAX, ClickHouse, new_token
 from pipeline.events.identity import DEFAULT_PROJECT_NAME, PROJECT_NAMESPACE
 from pipeline.sinks.ranges import COVERED_SQL, Covered
 
@@ -162,9 +162,6 @@ FROM
 
 FOLDS: Final = {"trace_events": _TRACES, "span_events": _SPANS}
 
-# A fold repeats itself by design; deduplication by content would swallow it after rows were erased.
-_SETTINGS: Final[dict[str, str | int]] = {"insert_deduplicate": 0, "max_partitions_per_insert_block": 1000}
-
 
 async def fold(client: ClickHouse, table: str, covered: Covered) -> None:
     """Fold every trace, or span, of which `covered` holds an event; nothing for tables that are not folded.
@@ -173,4 +170,9 @@ async def fold(client: ClickHouse, table: str, covered: Covered) -> None:
     """
     sql = FOLDS.get(table)
     if sql is not None:
-        await client.command(sql, covered.parameters(), settings=_SETTINGS)
+        # The same rows may have been folded before, and deleted since: each fold counts as a new insert.
+        settings: dict[str, str | int] = {
+            "insert_deduplication_token": new_token(),
+            "max_partitions_per_insert_block": PARTITIONS_PER_INSERT_MAX,
+        }
+        await client.command(sql, covered.parameters(), settings=settings)

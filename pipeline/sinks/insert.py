@@ -6,20 +6,14 @@ whenever the number is not the expected one, the rows are counted by their prove
 
 from collections.abc import Sequence
 from typing import Final
-from uuid import UUID
 
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.errors import Unstorable
 from pipeline.sinks.batch import Row
-from pipeline.sinks.ranges import COVERED_SQL, Covered, Place, covering
+from pipeline.sinks.ranges import COVERED_SQL, Covered
 from pipeline.sinks.routes import Table
 
 _COUNT: Final = "SELECT uniqExact(log_partition, log_offset) AS rows FROM {table} WHERE " + COVERED_SQL  # noqa: S608
-
-
-def covered_by(log_id: UUID, topic: str, rows: Sequence[Row]) -> Covered:
-    """Return what `rows`, at least one, cover."""
-    return covering(log_id, topic, [Place(row.partition, row.offset, row.appended_at_ms) for row in rows])
 
 
 async def insert_rows(client: ClickHouse, table: Table, covered: Covered, rows: Sequence[Row]) -> None:

@@ -51,9 +51,9 @@ class Intake:
             try:
                 table = router.table_of(record.headers)
                 batch = self._batch(place.topic, table, now)
-                batch.add(_row_of(place, table, head, record))
+                batch.add(_row_of(place, table, head, record), now)
             except Undecodable as error:
-                self._batch(place.topic, router.events, now).refuse(_poison_of(place, record, str(error)))
+                self._batch(place.topic, router.events, now).refuse(_poison_of(place, record, str(error)), now)
             except NewerSchema as newer:
                 return Taken(record.offset, newer)
         return Taken(records[-1].offset + 1, None)
@@ -65,7 +65,6 @@ class Intake:
             lane.write()
         if lane.filling is None:
             lane.filling = Batch(topic, self._log_id(topic), self._limits, now)
-        lane.filling.touch(now)
         return lane.filling
 
 

@@ -1,12 +1,11 @@
 """The way of one table: a batch that fills while the one before it is written."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 from pipeline.adapters.telemetry.logs import logger
 from pipeline.sinks.batch import Batch
-from pipeline.sinks.writer import Writer
 
 _LOG: Final = logger(__name__)
 
@@ -14,11 +13,14 @@ _LOG: Final = logger(__name__)
 class Lane:
     """At most one batch in writing and one filling, so that rows of a table are stored in the order of their offsets.
 
-    `on_end` is called when a write ends, however it ends.
+    `write` returns when a batch is stored; `on_end` is called when that ends, however it ends.
     """
 
-    def __init__(self, writer: Writer, on_end: Callable[[], None]) -> None:
-        self.writer: Final = writer
+    def __init__(
+        self, name: str, write: Callable[[Batch], Coroutine[Any, Any, None]], on_end: Callable[[], None]
+    ) -> None:
+        self._name: Final = name
+        self._write: Final = write
         self._on_end: Final = on_end
         self.filling: Batch | None = None
         self.writing: Batch | None = None
@@ -49,7 +51,7 @@ class Lane:
         if batch is None or self.writing is not None:
             raise AssertionError("one batch at a time")
         self.writing = batch
-        self.task = asyncio.create_task(self.writer.write(batch))
+        self.task = asyncio.create_task(self._write(batch))
         self.task.add_done_callback(lambda _: self._on_end())
 
     def finish(self) -> bool:
@@ -69,4 +71,4 @@ class Lane:
             task.cancel()
             await asyncio.wait({task})
             if not task.cancelled() and (error := task.exception()) is not None:
-                _LOG.warning("a write failed while it was abandoned", table=self.writer.table.name, reason=str(error))
+                _LOG.warning("a write failed while it was abandoned", table=self._name, reason=str(error))

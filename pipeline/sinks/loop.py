@@ -65,7 +65,7 @@ class Sink:
         self._settings: Final = settings
         self._clock: Final = clock
         self._wake: Final = asyncio.Event()
-        self._lanes: Final = {table: Lane(writer_of(table), self._wake.set) for table in TABLES}
+        self._lanes: Final = {table: Lane(table.name, writer_of(table).write, self._wake.set) for table in TABLES}
         self._progress: Final = Progress()
         self._held_until: Final[dict[LogPartition, float]] = {}
         self._fetching: asyncio.Task[Mapping[LogPartition, Sequence[LogRecord]]] | None = None

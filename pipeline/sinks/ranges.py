@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 PLAN_VERSION: Final = 1
@@ -56,22 +56,31 @@ class Covered:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-class Place(NamedTuple):
-    """Where one record stands in its log, and when it was appended."""
+class Placed(Protocol):
+    """Anything that stands in a log."""
 
-    partition: int
-    offset: int
-    appended_at_ms: int
+    @property
+    def partition(self) -> int:
+        """The partition."""
+
+    @property
+    def offset(self) -> int:
+        """The offset in it."""
+
+    @property
+    def appended_at_ms(self) -> int:
+        """When the broker appended it, in milliseconds since 1970 UTC."""
 
 
-def covering(log_id: UUID, topic: str, places: Sequence[Place]) -> Covered:
-    """Return what `places`, at least one, cover."""
-    offsets: dict[int, Span] = {}
-    for partition, offset, _ in places:
-        span = offsets.get(partition)
-        if span is None:
-            offsets[partition] = Span(offset, offset)
-        else:
-            offsets[partition] = Span(min(span.first, offset), max(span.last, offset))
-    times = [place.appended_at_ms for place in places]
-    return Covered(log_id, topic, offsets, len(places), min(times), max(times))
+def covering(log_id: UUID, topic: str, records: Sequence[Placed]) -> Covered:
+    """Return what `records`, at least one, cover; those of one partition come in the order of their offsets."""
+    firsts: dict[int, int] = {}
+    lasts: dict[int, int] = {}
+    for record in records:
+        partition = record.partition
+        if partition not in firsts:
+            firsts[partition] = record.offset
+        lasts[partition] = record.offset
+    times = [record.appended_at_ms for record in records]
+    offsets = {partition: Span(first, lasts[partition]) for partition, first in firsts.items()}
+    return Covered(log_id, topic, offsets, len(records), min(times), max(times))

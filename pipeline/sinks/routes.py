@@ -15,7 +15,7 @@ class NewerSchema(TransientError):
     """A record of a version that this process does not know: it waits for its own upgrade."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # each is one of the constants below: compared and hashed as such
 class Table:
     """A table of events.
 

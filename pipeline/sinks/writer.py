@@ -15,9 +15,9 @@ from pipeline.settings import SinksSettings
 from pipeline.sinks.batch import Batch, Poison, Row
 from pipeline.sinks.dead_letters import DeadLetterLimit, letters_of
 from pipeline.sinks.fold import FOLDS, fold
-from pipeline.sinks.insert import covered_by, insert_rows
+from pipeline.sinks.insert import insert_rows
 from pipeline.sinks.isolate import pieces_of
-from pipeline.sinks.ranges import Covered
+from pipeline.sinks.ranges import Covered, covering
 from pipeline.sinks.routes import Table
 from pipeline.sinks.splice import value_of
 from pipeline.topics import DEAD_LETTERS
@@ -46,24 +46,26 @@ class Writer:
         Raises FatalError where too many would have to be set aside, and where only an operator can help.
         """
         poison = list(batch.poison)
-        if batch.rows:
-            poison += await self._store(batch)
+        covered = covering(batch.log_id, batch.topic, batch.rows) if batch.rows else None
+        if covered is not None:
+            poison += await self._store(batch, covered)
         if poison:
             self._limit.check(batch.records, len(poison), poison[-1].reason)
             await self._set_aside(batch, poison)
         self._limit.count(batch.records, len(poison))
-        if batch.rows:
-            await self._fold(covered_by(batch.log_id, batch.topic, batch.rows))
-            self._observe_latency(batch)
+        if covered is not None:
+            await self._fold(covered)
+            self._observe_latency(covered)
 
-    async def _store(self, batch: Batch) -> list[Poison]:
+    async def _store(self, batch: Batch, covered: Covered) -> list[Poison]:
         """Insert the rows; return those that ClickHouse refuses even alone."""
         poison: list[Poison] = []
         waiting: list[Sequence[Row]] = [batch.rows]
         while waiting:
             rows = waiting.pop()
             try:
-                await self._insert(covered_by(batch.log_id, batch.topic, rows), rows)
+                is_whole = rows is batch.rows
+                await self._insert(covered if is_whole else covering(batch.log_id, batch.topic, rows), rows)
             except Unstorable as refusal:
                 metrics.SINKS_STORAGE_ERRORS.labels(str(refusal.code), "isolate").inc()
                 if len(rows) > 1:
@@ -120,10 +122,9 @@ class Writer:
                 _LOG.warning("waiting", table=self.table.name, reason=str(error), pause_seconds=round(pause_seconds, 2))
             await asyncio.sleep(pause_seconds)
 
-    def _observe_latency(self, batch: Batch) -> None:
-        oldest_ms = min(row.appended_at_ms for row in batch.rows)
-        seconds = self._clock.now_us() / 1e6 - oldest_ms / 1e3
-        metrics.SINKS_LATENCY_SECONDS.labels(batch.topic).observe(max(0.0, seconds))
+    def _observe_latency(self, covered: Covered) -> None:
+        seconds = self._clock.now_us() / 1e6 - covered.appended_from_ms / 1e3
+        metrics.SINKS_LATENCY_SECONDS.labels(covered.topic).observe(max(0.0, seconds))
 
 
 def _poison_of(row: Row, refusal: Unstorable) -> Poison:

@@ -95,7 +95,7 @@ def _declare_table(app: BulkApp, settings: Settings, clock: Clock, owned: Owned,
     async def on_begin() -> None:
         await write_default_timeout(owned, publisher, settings.stream.thread_timeout_ms)
 
-    threads.owned, threads.clock, threads.on_begin = owned, clock, on_begin
+    threads.owned, threads.clock, threads.polling, threads.on_begin = owned, clock, app.intake.polling, on_begin
 
 
 def _declare_agent(app: BulkApp, checkpoints: Checkpoints) -> None:

@@ -44,6 +44,8 @@ class Intake:
     fetch_bytes_max: int
     commit: Callable[[], Awaitable[bool]]
     batches: asyncio.Queue[Batch] = field(default_factory=lambda: asyncio.Queue(BATCHES_AHEAD_MAX))
+    polling: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a poll is under way."""
     turns: int = 0
     """How often the consumer loop has turned; a watchdog looks whether it grows."""
 
@@ -105,23 +107,30 @@ class BulkConsumer(driver.Consumer):  # type: ignore[misc]
     async def _drain_once(self) -> None:
         """Hand on what one poll brings.
 
-        What was read before a rebalance is dropped: Faust's recovery moves all positions afterwards. From the poll to
-        the look-up of every partition there is no await, so that no batch can meet the partition of a later assignment.
+        A poll moves the positions, so none may span a rebalance: what it brought would be dropped here after recovery
+        has sought its place. `Intake.polling` lets an assignment wait for the poll under way; while flow is stopped no
+        other begins. From the poll to the look-up of every partition there is no await, so that no batch can meet the
+        partition of a later assignment.
         """
         intake = self.app.intake
         intake.turns += 1
-        generation_id = self.app.consumer_generation_id
-        shares = await faust_internals.next_records(self, POLL_SECONDS_MAX)
-        if not self.flow_active or self.app.consumer_generation_id != generation_id:
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)
             return
         batches = []
-        for place, records in shares.items():
-            if place.topic == intake.changelog:
-                intake.owned.restore(place.partition, records)
-            elif (partition := intake.owned.live(place.partition)) is not None:
-                batches.append(Batch(partition, records))
-        if self.app.in_recovery:
-            self._report_progress()
+        async with intake.polling:
+            if not self.flow_active:
+                return
+            shares = await faust_internals.next_records(self, POLL_SECONDS_MAX)
+            if not self.flow_active:
+                return
+            for place, records in shares.items():
+                if place.topic == intake.changelog:
+                    intake.owned.restore(place.partition, records)
+                elif (partition := intake.owned.live(place.partition)) is not None:
+                    batches.append(Batch(partition, records))
+            if self.app.in_recovery:
+                self._report_progress()
         for batch in batches:
             await intake.batches.put(batch)
 

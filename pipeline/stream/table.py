@@ -41,6 +41,7 @@ class ThreadsTable(Table):  # type: ignore[misc]
 
     owned: Owned
     clock: Clock
+    polling: asyncio.Lock
     on_begin: Callable[[], Awaitable[None]]
     _assigned_at: float = 0.0
 
@@ -55,7 +56,8 @@ class ThreadsTable(Table):  # type: ignore[misc]
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
     ) -> None:
         """Begin anew with the partitions of this assignment."""
-        await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
+        async with self.polling:  # flow is stopped: when the poll under way is over, none follows
+            await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
         metrics.STREAM_REBALANCES.inc()
         self._assigned_at = self.clock.monotonic()
         self.owned.assign(tp.partition for tp in assigned if tp.topic == CHANGELOG.name)

@@ -11,13 +11,19 @@ LOOK_INTERVAL_SECONDS = 0.05
 Seen = TypeVar("Seen")
 
 
-def wait_until(look: Callable[[], Seen], holds: Callable[[Seen], bool], *, seconds_max: float) -> Seen:
+def wait_until(
+    look: Callable[[], Seen],
+    holds: Callable[[Seen], bool],
+    *,
+    seconds_max: float,
+    interval_seconds: float = LOOK_INTERVAL_SECONDS,
+) -> Seen:
     """Return what `look` sees as soon as it `holds`."""
     pause = threading.Event()
     until = time.monotonic() + seconds_max
     while not holds(seen := look()):
         assert time.monotonic() < until, f"not within {seconds_max} s; last seen: {seen!r}"
-        pause.wait(LOOK_INTERVAL_SECONDS)
+        pause.wait(interval_seconds)
     return seen
 
 

@@ -4,6 +4,8 @@ from pathlib import Path
 TESTED_ELSEWHERE = {
     "pipeline/__main__.py": "tests/integration/commands: every process is started through it",
     "pipeline/cli.py": "tests/integration/test_readme.py runs the commands",
+    "pipeline/commands/demo_result.py": "tests/integration/commands/test_demo.py",
+    "pipeline/commands/sample_run.py": "tests/integration/commands/test_demo.py",
     "pipeline/local/tether.py": "tests/unit/local/test_process.py: it runs only as a child",
     "pipeline/local/clickhouse/__main__.py": "tests/integration/local/clickhouse: it runs only as a child",
 }

@@ -9,6 +9,7 @@ FIXED_OUTSIDE = {
     ("pipeline/stream", "timestamp"),  # the name of a Kafka record's field
     ("pipeline/adapters/kafka", "timestamp"),
     ("pipeline/sinks", "timestamp"),
+    ("pipeline/local/conversations.py", "timestamp"),  # of a field of the dataset
 }
 
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Self
+from uuid import uuid4
 
 import aiohttp
 import clickhouse_connect
@@ -89,8 +90,7 @@ class ClickHouse:
         With a `token` that the table remembers nothing is stored again; without one the rows are stored in any case.
         The number includes the rows that materialized views wrote, and those of a token that was known.
         """
-        deduplication = {"insert_deduplicate": 0} if token is None else {"insert_deduplication_token": token}
-        settings = _INSERT_SETTINGS | deduplication
+        settings = _INSERT_SETTINGS | {"insert_deduplication_token": new_token() if token is None else token}
         # A file, not bytes: the library neither copies it nor sends it a second time by itself.
         body = io.BytesIO(b"\n".join(lines))
         with _sorted_failures():
@@ -151,6 +151,14 @@ class ClickHouse:
                     tz_mode="aware",
                 )
             return self._client
+
+
+def new_token() -> str:
+    """Return a token that no insert has had: without one, ClickHouse would discard rows equal to earlier ones.
+
+    (`insert_deduplicate=0` does not prevent that since 26.x, where `deduplicate_insert` decides.)
+    """
+    return uuid4().hex
 
 
 def _check_bound(sql: str, parameters: Mapping[str, object]) -> None:

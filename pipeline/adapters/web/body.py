@@ -66,14 +66,8 @@ class _Gzip:
                     self._member = zlib.decompressobj(_GZIP_WINDOW_BITS)
                 self._inflated.feed(self._member.decompress(chunk, _PIECE_BYTES_MAX))
                 chunk = self._member.unconsumed_tail or self._member.unused_data
-            self._flush()
         except zlib.error as error:
             raise Malformed(f"the body is not the gzip that Content-Encoding says: {error}", field="body") from error
-
-    def _flush(self) -> None:
-        """Take out what zlib still holds back after it has consumed all input."""
-        while piece := self._member.decompress(b"", _PIECE_BYTES_MAX):
-            self._inflated.feed(piece)
 
     def end(self) -> bytes:
         """Return the whole inflated body; raises Malformed where the stream was cut."""

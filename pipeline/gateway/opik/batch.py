@@ -5,6 +5,7 @@ it taken apart: the good items are taken, the others come back with their bytes 
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, Generic, TypeVar
@@ -17,6 +18,8 @@ from pipeline.gateway.split import split_items
 
 T = TypeVar("T")
 
+RAW_COMMAS_MAX: Final = 2_000_000
+"""How many commas a body may have to be taken apart by the decoder: at most as many items, of 56 bytes each."""
 _UNDECODABLE: Final = (msgspec.DecodeError, RecursionError)
 _PLACE: Final = " - at `$"
 
@@ -49,7 +52,9 @@ class Items(Generic[T]):
     def __init__(self, member: str, item_type: type[T]) -> None:
         self._member: Final = member
         body: Any = msgspec.defstruct(f"BodyOf{member.title()}", [(member, list[item_type])])  # type: ignore[valid-type]
+        raw_body: Any = msgspec.defstruct(f"RawBodyOf{member.title()}", [(member, list[msgspec.Raw])])
         self._whole: Final = msgspec.json.Decoder(body)
+        self._raw: Final = msgspec.json.Decoder(raw_body)
         self._single: Final = msgspec.json.Decoder(item_type)
 
     def take(self, body: bytes, shape: Callable[[T], Record], *, items_max: int, event_bytes_max: int) -> Taken:
@@ -70,12 +75,12 @@ class Items(Generic[T]):
             except Refused as fault:
                 faults.append((place, fault))
         if faults:
-            raw_items = split_items(body, self._member)
+            raw_items = self._raw_items(body)
             taken.refusals.extend(Refusal(raw_items[place], fault) for place, fault in faults)
         return taken
 
     def _take_apart(self, body: bytes, shape: Callable[[T], Record], *, items_max: int, event_bytes_max: int) -> Taken:
-        raw_items = split_items(body, self._member)
+        raw_items = self._raw_items(body)
         self._check_count(len(raw_items), items_max)
         taken = Taken()
         for raw in raw_items:
@@ -84,6 +89,16 @@ class Items(Generic[T]):
             except Refused as fault:
                 taken.refusals.append(Refusal(raw, fault))
         return taken
+
+    def _raw_items(self, body: bytes) -> list[bytes]:
+        """Return the items as they came: by the decoder, and by their brackets alone where it does not take them all.
+
+        A body of many small items would cost the decoder many times its size in memory, hence the look at its commas.
+        """
+        if body.count(b",") <= RAW_COMMAS_MAX:
+            with suppress(*_UNDECODABLE):
+                return [bytes(raw) for raw in getattr(self._raw.decode(body), self._member)]
+        return split_items(body, self._member)
 
     def _check_count(self, count: int, items_max: int) -> None:
         if not 0 < count <= items_max:

@@ -2,8 +2,8 @@
 
 It speaks OpenAI chat completions and responses and Gemini generateContent, whole and as a stream. The answer to a text
 is `You said: <text>`, usage is counted in words, a text with "refuse" is answered 400, and a text that names one of the
-offered tools calls it once with its last word. It is also the HTTP proxy of the clients: what they try to say to anybody
-outside this machine is refused here and kept.
+offered tools calls it once with its last word. It is also the HTTP proxy of the clients: what they try to say to
+anybody outside this machine is refused here and kept.
 """
 
 import json
@@ -147,7 +147,11 @@ def response(turn: Turn) -> Json:
 
 def response_events(turn: Turn) -> Iterator[Json]:
     whole = response(turn)
-    yield {"type": "response.created", "sequence_number": 0, "response": whole | {"status": "in_progress", "output": []}}
+    yield {
+        "type": "response.created",
+        "sequence_number": 0,
+        "response": whole | {"status": "in_progress", "output": []},
+    }
     for number, word in enumerate(words(turn.answer), 1):
         place = {"item_id": "msg_1", "output_index": 0, "content_index": 0, "sequence_number": number}
         yield {"type": "response.output_text.delta", "delta": word, "logprobs": [], **place}
@@ -207,7 +211,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_CONNECT(self) -> None:
         self._refuse_outsider()
 
-    do_GET = do_CONNECT
+    def do_GET(self) -> None:
+        self._refuse_outsider()
 
     def _answer(self, turn: Turn, whole: Any, chunks: Any, *, stream: bool) -> None:
         if "refuse" in turn.user_text:

@@ -1,4 +1,4 @@
-"""A sink with everything it needs: an embedded broker, an embedded ClickHouse, and the stage as a process of its own."""
+"""A sink with what it needs: an embedded broker, an embedded ClickHouse, and the stage as a process of its own."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ STORED_SECONDS_MAX: Final = 60.0
 
 
 class Installation:
-    """Broker, database and one sink, of which each can be killed and started again."""
+    """Broker, database and sinks, of which each can be killed and started again."""
 
     def __init__(self, path: Path) -> None:
         self.broker: Final = EmbeddedBroker(free_port())
@@ -45,7 +45,7 @@ class Installation:
         )
         self.producer: Final = EventProducer(self.kafka, client_id="test")
         self.lines: Final[list[str]] = []
-        self._sink: ChildProcess | None = None
+        self._sinks: Final[list[ChildProcess]] = []
 
     async def start(self) -> None:
         await asyncio.gather(self.broker.start(), self.clickhouse.start())
@@ -54,8 +54,8 @@ class Installation:
         await self.producer.start()
 
     async def stop(self) -> None:
-        if self._sink is not None:
-            await self._sink.kill()
+        for sink in self._sinks:
+            await sink.kill()
         await self.producer.stop()
         await self.client.close()
         await self.clickhouse.kill()
@@ -63,10 +63,11 @@ class Installation:
 
     async def start_sink(self, **settings: object) -> ChildProcess:
         """Start the stage as `threadline sink`; the settings are those of `THREADLINE_SINKS_`."""
-        self._sink = await ChildProcess.start(
+        sink = await ChildProcess.start(
             [sys.executable, "-m", "pipeline", "sink"], env=self._environment(settings), on_line=self.lines.append
         )
-        return self._sink
+        self._sinks.append(sink)
+        return sink
 
     async def publish(self, topic: Topic, records: Sequence[Record]) -> None:
         await self.producer.publish(topic, records)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,14 +13,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from pipeline.adapters.clickhouse.client import ClickHouse
+from pipeline.events.traces import TraceEvent
 from pipeline.sinks.batch import Row
 from pipeline.sinks.fold import fold
-from pipeline.sinks.insert import covered_by
+from pipeline.sinks.ranges import covering
 from pipeline.sinks.routes import SPAN_EVENTS, TRACE_EVENTS, Table
 from pipeline.sinks.splice import head_of, splice
 from tests.support.clickhouse import migrated
-from tests.support.events import histories, span_events, trace_events
-from tests.support.fold_oracle import Stored, fold_spans, fold_traces
+from tests.support.events import IDS, LOGS, histories, span_events, trace_events
+from tests.support.fold_oracle import Provenance, Stored, fold_spans, fold_traces
 
 EXAMPLES = settings(
     max_examples=18,
@@ -53,12 +55,12 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 async def store(client: ClickHouse, table: Table, batch: Iterable[Stored]) -> None:
     """Insert and fold one batch, as a sink does; the rows of each log by themselves."""
     by_log: dict[UUID, list[Row]] = {}
-    for one in batch:
+    for one in sorted(batch, key=lambda one: one.at):
         by_log.setdefault(one.at.log_id, []).append(_row_of(one))
     for log_id, rows in by_log.items():
         # Without a token: these batches have holes, which those of a sink have not, so that two could have the same.
         await client.insert_lines(table.name, [row.line for row in rows], token=None)
-        await fold(client, table.name, covered_by(log_id, "topic", rows))
+        await fold(client, table.name, covering(log_id, "topic", rows))
 
 
 def _row_of(stored: Stored) -> Row:
@@ -76,7 +78,7 @@ async def check(
     # Two sinks at once: each folds after its own insert.
     await asyncio.gather(*(_in_turn(client, table, batches[number::2]) for number in range(2)))
     order = "workspace, toUInt128(id)" if folded == "traces" else "workspace, toUInt128(trace_id), toUInt128(id)"
-    found = await client.rows(f"SELECT * FROM {folded} FINAL ORDER BY {order}")
+    found = await client.rows(f"SELECT * FROM {folded} FINAL ORDER BY {order}")  # noqa: S608
     assert [{name: row[name] for name in sorted(row)} for row in found] == [
         {name: row[name] for name in sorted(row)} for row in expected
     ]
@@ -89,7 +91,21 @@ async def _in_turn(client: ClickHouse, table: Table, batches: list[list[Stored]]
 
 def cut(history: list[Stored], places: set[int]) -> list[list[Stored]]:
     edges = [0, *sorted(place for place in places if place < len(history)), len(history)]
-    return [history[start:end] for start, end in zip(edges, edges[1:], strict=False) if start < end]
+    return [history[start:end] for start, end in pairwise(edges) if start < end]
+
+
+def test_folding_again_brings_back_rows_that_were_deleted(database: Database) -> None:
+    event = TraceEvent(workspace="w", version_us=1, received_at_us=1, id=IDS[0], event="create", thread_id="t")
+    history = [Stored(event, Provenance(LOGS[0], 0, 7, 1_000))]
+
+    async def scenario(client: ClickHouse) -> None:
+        await check(client, TRACE_EVENTS, "traces", [history], fold_traces(history))
+        await client.command("ALTER TABLE traces DELETE WHERE 1", settings={"mutations_sync": 2})
+        assert await client.rows("SELECT count() AS rows FROM traces") == [{"rows": 0}]
+        await fold(client, TRACE_EVENTS.name, covering(LOGS[0], "topic", [_row_of(one) for one in history]))
+        assert len(await client.rows("SELECT * FROM traces FINAL")) == 1
+
+    database.run(scenario(database.client))
 
 
 CUTS = st.sets(st.integers(1, 13), max_size=3)

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
@@ -73,8 +74,9 @@ async def start(kafka: KafkaSettings) -> AsyncIterator[Start]:
         return workers[-1]
 
     yield start_one
-    for worker in workers:
+    for number, worker in enumerate(workers):
         await worker.kill()
+        sys.stdout.write("\n".join([f"-- worker {number}", *worker.lines[-80:], ""]))  # shown if the test failed
 
 
 def env_of(kafka: KafkaSettings, **more: str) -> Mapping[str, str]:

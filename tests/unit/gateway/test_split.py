@@ -31,6 +31,7 @@ def test_items_of_any_json_are_found_whole_and_in_order(items: list[Any], others
         (rb'{"traces":["a\",]}\\",{"b":"]"}]}', [rb'"a\",]}\\"', b'{"b":"]"}']),
         (b'{"a":{"traces":[1]},"traces":[2]}', [b"2"]),
         (b'{"traces":[1],"traces":[2,3]}', [b"2", b"3"]),
+        (b'{"traces":[1],"spans":[2,3]}', [b"1"]),
         (b'{"traces":[1,,2]}', [b"1", b"", b"2"]),
         (b'{"traces":[' + b"[" * 100_000 + b"]" * 100_000 + b",7]}", [b"[" * 100_000 + b"]" * 100_000, b"7"]),
     ],

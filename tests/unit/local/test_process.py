@@ -13,7 +13,7 @@ from pipeline.errors import InvalidSettings
 from pipeline.local.process import LINE_BYTES_MAX, ChildProcess, free_port, free_ports
 
 WAIT_SECONDS_MAX = 10.0
-FOREVER = "import time; print('up', flush=True); time.sleep(60)"
+FOREVER = "import signal; print('up', flush=True); signal.pause()"
 IGNORE_SIGTERM = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {FOREVER}"
 
 # A parent that starts a child, says its pid, and waits to be killed.

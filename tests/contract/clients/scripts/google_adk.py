@@ -14,7 +14,8 @@ def weather(city: str) -> str:
 
 
 async def converse() -> None:
-    agent = agents.LlmAgent(name="bot", model="gemini-2.0-flash", instruction="Be brief.", tools=[weather])
+    bot = agents.LlmAgent(name="bot", model="gemini-2.0-flash", instruction="Be brief.", tools=[weather])
+    agent = agents.SequentialAgent(name="desk", sub_agents=[bot])
     track_adk_agent_recursive(agent, OpikTracer())
     service = sessions.InMemorySessionService()
     runner = runners.Runner(agent=agent, app_name="my_chatbot", session_service=service)

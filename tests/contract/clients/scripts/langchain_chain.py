@@ -5,12 +5,14 @@ import os
 import opik
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.runnables import RunnablePassthrough
 from langchain_openai import ChatOpenAI
 from openai import BadRequestError
 from opik.integrations.langchain import OpikTracer
 
 model = ChatOpenAI(model="gpt-4o-mini", base_url=os.environ["OPENAI_BASE_URL"], max_retries=0)
-chain = ChatPromptTemplate.from_messages([("system", "Be brief."), ("human", "{question}")]) | model | StrOutputParser()
+prompt = ChatPromptTemplate.from_messages([("system", "Be brief."), ("human", "{question}")])
+chain = RunnablePassthrough.assign(answer=prompt | model | StrOutputParser())
 
 
 def ask(question: str, tracer: OpikTracer, **options: object) -> None:

@@ -13,6 +13,11 @@ def messages(text: str) -> list[dict[str, str]]:
     return [{"role": "system", "content": "You are a helpful assistant."}, {"role": "user", "content": text}]
 
 
+@opik.track
+def answer(text: str) -> str:
+    return client.responses.create(model=MODEL, input=messages(text)).output_text
+
+
 client.responses.create(model=MODEL, input=messages("What is Opik?"), opik_args=THREAD)
 client.chat.completions.create(model=MODEL, messages=messages("And a thread?"), opik_args=THREAD)
 chunks = client.chat.completions.create(
@@ -25,6 +30,7 @@ chunks = client.chat.completions.create(
 assert len(list(chunks)) > 3
 events = client.responses.create(model=MODEL, input=messages("Event by event"), stream=True, opik_args=THREAD)
 assert len(list(events)) > 3
+answer("Inside a function", opik_args=THREAD)
 try:
     client.chat.completions.create(model=MODEL, messages=messages("Please refuse me"), opik_args=THREAD)
 except openai.BadRequestError as error:

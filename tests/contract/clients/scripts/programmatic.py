@@ -1,6 +1,6 @@
 """The programmatic part: find conversations, read them, score, tag and comment on them, close, open and delete them.
 
-Runs in a workspace of its own, whose threads stay open until closed. Prints what each call answered, as one JSON object.
+Runs in a workspace of its own, whose threads stay open until closed. Prints what the calls answered, as one JSON object.
 """
 
 import json
@@ -60,10 +60,14 @@ def log_conversations() -> None:
         "batch-job": ("run",),
     }.items():
         for text in texts:
-            trace = client.trace(name="turn", input={"user": text}, output={"assistant": text.upper()}, thread_id=thread_id)
+            messages: dict[str, Any] = {"input": {"user": text}, "output": {"assistant": text.upper()}}
+            trace = client.trace(
+                name="turn", **messages, end_time=opik.datetime_helpers.local_timestamp(), thread_id=thread_id
+            )
             usage = {"prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 5}
-            client.span(trace_id=trace.id, name="complete", type="llm", usage=usage, model="gpt-4o-mini", total_cost=0.5)
-            client.trace(id=trace.id, name="turn", end_time=opik.datetime_helpers.local_timestamp(), thread_id=thread_id)
+            client.span(
+                trace_id=trace.id, name="complete", type="llm", usage=usage, model="gpt-4o-mini", total_cost=0.5
+            )
     assert client.flush()
 
 
@@ -74,7 +78,9 @@ def search() -> None:
         for trace in sorted(found, key=lambda trace: str(trace.id))
     ]
     seen["traces by thread_id"] = {
-        operator: sorted({str(trace.thread_id) for trace in client.search_traces(filter_string=f"thread_id {operator}")})
+        operator: sorted(
+            {str(trace.thread_id) for trace in client.search_traces(filter_string=f"thread_id {operator}")}
+        )
         for operator in (
             '= "batch-job"',
             '!= "batch-job"',
@@ -152,7 +158,9 @@ def annotate() -> None:
 
 def overview() -> None:
     stats = {stat.name: stat.value for stat in traces.get_trace_thread_stats(project_name=PROJECT).stats or []}
-    seen["stats"] = {name: stats.get(name) for name in ("thread_count", "usage.total_tokens", "feedback_scores.quality")}
+    seen["stats"] = {
+        name: stats.get(name) for name in ("thread_count", "usage.total_tokens", "feedback_scores.quality")
+    }
     sorting = json.dumps([{"field": "number_of_messages", "direction": "DESC"}])
     page = traces.get_trace_threads(project_name=PROJECT, page=1, size=1, sorting=sorting)
     seen["page"] = [page.size, page.total, [found.id for found in page.content or []]]

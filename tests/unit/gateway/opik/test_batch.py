@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.errors import Malformed, TooLarge
 from pipeline.events.envelope import Record
+from pipeline.gateway.opik import batch
 from pipeline.gateway.opik.batch import Items, Taken, Unprocessable, bounded, decoded
 
 
@@ -64,6 +65,18 @@ def test_one_bad_item_does_not_cost_the_others(bad: bytes, reason: str, field: s
     assert summary(taken) == ([b"a", b"a"], [(bad, reason, field)])
 
 
+@pytest.mark.parametrize("commas_max", [0, 2_000_000])
+def test_a_body_is_taken_apart_the_same_by_the_decoder_and_by_its_brackets(
+    commas_max: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "RAW_COMMAS_MAX", commas_max)
+    bad = rb'{"name": 5, "x": [1, {"y": "]\","}], "things": [2]}'
+
+    taken = take(b'{"x": [1], "things" : [ ' + GOOD + b" ,\n\t" + bad + b'\n] , "y": [{}]}')
+
+    assert summary(taken) == ([b"a"], [(bad, "name: Expected `str`, got `int`", "name")])
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -120,3 +133,7 @@ def test_a_record_without_value_is_within_any_bound() -> None:
 def test_a_record_over_the_bound_is_too_large() -> None:
     with pytest.raises(TooLarge):
         bounded(Record(b"k", b"12", ()), 1)
+
+
+def test_a_record_of_exactly_the_bound_is_not() -> None:
+    assert bounded(Record(b"k", b"12", ()), 2).value == b"12"

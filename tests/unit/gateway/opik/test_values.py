@@ -115,7 +115,7 @@ def test_a_number_that_storage_does_not_hold_is_refused(given: str) -> None:
         (b"[1]", {}, 1),
         (b'"many"', {}, 1),
         (b"[" * 2000 + b"]" * 2000, {}, 1),
-        (b'{"a": "' + b"x" * 70_000 + b'"}', {}, 1),
+        (b'{"n": 1, "a": "' + b"x" * 70_000 + b'"}', {}, 1),
     ],
 )
 def test_usage_keeps_whole_numbers_and_counts_what_it_leaves_out(

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import uuid
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +26,7 @@ from tests.support.waiting import eventually
 
 NOW_US = 1_763_874_000_000_000
 SEED = 7
-TRACE = {"workspace": "default", "version_us": NOW_US, "received_at_us": NOW_US}
+TRACE: dict[str, Any] = {"workspace": "default", "version_us": NOW_US, "received_at_us": NOW_US}
 
 
 def traffic(traces: int, seed: int = SEED) -> list[TraceEvent]:
@@ -41,7 +42,11 @@ def traffic(traces: int, seed: int = SEED) -> list[TraceEvent]:
                 input=f'{{"text":"{"hallo " * chance.randrange(80)}"}}', tags_added=("new",),
             )
         )  # fmt: skip
-        patch = {"version_us": NOW_US + 1 + number % 3, "output": '"done"', "end_time_us": NOW_US + number + 7}
+        patch: dict[str, Any] = {
+            "version_us": NOW_US + 1 + number % 3,
+            "output": '"done"',
+            "end_time_us": NOW_US + number + 7,
+        }
         if number % 11 == 0:
             patch |= {"thread_id": "moved"}
         events.append(TraceEvent(**(TRACE | patch), id=trace_id, event="patch", tags_removed=("new",)))
@@ -73,7 +78,7 @@ async def assert_stored_as_the_log_says(installation: Installation) -> None:
 
 async def test_every_topic_ends_in_its_table(installation: Installation) -> None:
     thread = uuid.uuid4()
-    shared = {"workspace": "default", "version_us": 1, "received_at_us": 1}
+    shared: dict[str, Any] = {"workspace": "default", "version_us": 1, "received_at_us": 1}
     log_id = UUID(int=7 << 76 | 1)
     await installation.publish(TRACES, [event.record() for event in traffic(20)])
     await installation.publish(TRACES, [Setting(timeout_ms=1000).record(partition) for partition in range(4)])
@@ -83,7 +88,11 @@ async def test_every_topic_ends_in_its_table(installation: Installation) -> None
     )
     await installation.publish(
         SCORES,
-        [ScoreEvent(**shared, entity_type="thread", entity_id=thread, event="set", name="ok", value=1).record()],
+        [
+            ScoreEvent(
+                **shared, entity_type="thread", entity_id=thread, event="set", name="ok", value=Decimal(1)
+            ).record()
+        ],
     )
     await installation.publish(
         ANNOTATIONS,
@@ -101,7 +110,7 @@ async def test_every_topic_ends_in_its_table(installation: Installation) -> None
 
     assert await sink.terminate(20) == 0, sink.tail
     counts = {
-        table: (await installation.client.rows(f"SELECT count() AS rows FROM {table}"))[0]["rows"]
+        table: (await installation.client.rows(f"SELECT count() AS rows FROM {table}"))[0]["rows"]  # noqa: S608
         for table in (
             "trace_events", "traces FINAL", "controls", "span_events", "spans", "score_events", "annotation_events",
             "thread_events", "thread_ids", "dead_letters",
@@ -142,6 +151,28 @@ async def test_a_sink_killed_at_any_moment_loses_and_doubles_nothing(installatio
     await installation.start_sink(**small)
     await installation.stored()
 
+    await assert_stored_as_the_log_says(installation)
+
+
+async def test_sinks_that_come_and_go_hand_their_partitions_over(installation: Installation) -> None:
+    events = [event.record() for event in traffic(1500)]
+
+    async def publish_slowly() -> None:
+        for start in range(0, len(events), 50):
+            await installation.publish(TRACES, events[start : start + 50])
+            await asyncio.sleep(0.2)
+
+    publishing = asyncio.create_task(publish_slowly())
+    first = await installation.start_sink(batch_rows_max=150)
+    await eventually(lambda: rows_of(installation), lambda rows: rows > 0, seconds_max=30)
+    second = await installation.start_sink(batch_rows_max=150, instance_id="second")
+    seen = await rows_of(installation)
+    await eventually(lambda: rows_of(installation), lambda rows: rows > seen + 300, seconds_max=30)
+    assert await first.terminate(25) == 0, first.tail
+    await publishing
+    await installation.stored()
+
+    assert second.returncode is None
     await assert_stored_as_the_log_says(installation)
 
 

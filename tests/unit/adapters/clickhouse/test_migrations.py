@@ -1,0 +1,34 @@
+import pytest
+
+from pipeline.adapters.clickhouse.migrations import Migration, declared, pending
+from pipeline.adapters.clickhouse.statements import split_statements
+from pipeline.errors import SchemaMismatch
+
+ONE, TWO = Migration(1, "0001_one.sql", "SELECT 1"), Migration(2, "0002_two.sql", "SELECT 2")
+
+
+def as_applied(*migrations: Migration) -> dict[int, tuple[str, str]]:
+    return {one.number: (one.name, one.checksum) for one in migrations}
+
+
+def test_what_was_not_applied_is_pending_in_order() -> None:
+    assert pending([TWO, ONE], {}) == [ONE, TWO]
+    assert pending([ONE, TWO], as_applied(ONE)) == [TWO]
+    assert pending([ONE, TWO], as_applied(ONE, TWO)) == []
+
+
+def test_a_file_that_was_changed_after_it_was_applied_is_refused() -> None:
+    with pytest.raises(SchemaMismatch, match=r"0001_one\.sql was changed"):
+        pending([ONE], {1: ("0001_one.sql", "another checksum")})
+
+
+def test_a_newer_database_is_refused() -> None:
+    with pytest.raises(SchemaMismatch, match=r"0002_two\.sql, which this version does not know"):
+        pending([ONE], as_applied(ONE, TWO))
+
+
+def test_every_declared_file_holds_statements_that_may_run_twice() -> None:
+    statements = [statement for migration in declared() for statement in split_statements(migration.sql)]
+
+    assert len(statements) >= len(declared()) > 0
+    assert [one for one in statements if "IF NOT EXISTS" not in one and "IF EXISTS" not in one] == []

@@ -1,0 +1,71 @@
+from uuid import UUID
+
+import pytest
+
+from pipeline.sinks.batch import Batch, Limits, Poison, Row
+
+LIMITS = Limits(rows_max=3, bytes_max=100, age_seconds_max=1.0, idle_seconds_max=0.2)
+
+
+def batch(now: float = 10.0) -> Batch:
+    return Batch("traces", UUID(int=1), LIMITS, now)
+
+
+def row(offset: int, *, partition: int = 0, size: int = 1) -> Row:
+    return Row(b"x" * size, partition, offset, 0, None, ())
+
+
+def poison(offset: int, *, partition: int = 0, size: int = 1) -> Poison:
+    return Poison(partition, offset, 0, None, b"x" * size, (), 0, "bad")
+
+
+def test_it_knows_the_first_offset_of_each_partition_whether_row_or_poison() -> None:
+    filled = batch()
+    for one in (row(5), row(6), row(2, partition=1)):
+        filled.add(one, 10.0)
+    filled.refuse(poison(1, partition=2), 10.0)
+    filled.refuse(poison(7), 10.0)
+
+    assert filled.firsts == {0: 5, 1: 2, 2: 1}
+
+
+def test_it_is_full_by_records() -> None:
+    filled = batch()
+    filled.refuse(poison(0), 10.0)
+    filled.add(row(1), 10.0)
+    assert not filled.is_full
+    filled.add(row(2), 10.0)
+
+    assert filled.is_full
+    assert filled.records == 3
+
+
+def test_it_is_full_by_bytes_of_rows_and_of_poison() -> None:
+    filled = batch()
+    filled.add(row(0, size=60), 10.0)
+    assert not filled.is_full
+    filled.refuse(poison(1, size=40), 10.0)
+
+    assert filled.is_full
+
+
+def test_it_is_due_when_nothing_more_came_for_a_while() -> None:
+    filled = batch(now=10.0)
+    filled.add(row(0), 10.5)
+
+    assert filled.due_at == pytest.approx(10.7)
+
+
+def test_it_is_due_when_it_is_old_however_much_still_comes() -> None:
+    filled = batch(now=10.0)
+    filled.add(row(0), 10.95)
+
+    assert filled.due_at == pytest.approx(11.0)
+
+
+def test_it_is_due_at_once_when_it_is_full() -> None:
+    filled = batch(now=10.0)
+    for offset in range(3):
+        filled.add(row(offset), 10.1)
+
+    assert filled.due_at <= 10.1

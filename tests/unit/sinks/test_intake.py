@@ -1,0 +1,92 @@
+import asyncio
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from pipeline.adapters.clock import ManualClock
+from pipeline.adapters.kafka.consumer import LogPartition
+from pipeline.events.envelope import Headers, headers_of
+from pipeline.sinks.batch import Batch, Limits
+from pipeline.sinks.intake import Intake
+from pipeline.sinks.lane import Lane
+from pipeline.sinks.routes import CONTROLS, SPAN_EVENTS, TABLES, TRACE_EVENTS
+
+PLACE = LogPartition("traces", 2)
+LOG_ID = UUID(int=1)
+NEWER: Headers = (("kind", b"trace"), ("schema-version", b"9"))
+
+
+class Record(msgspec.Struct):
+    """A record as the consumer gives it."""
+
+    offset: int
+    value: bytes | None = b'{"a":1}'
+    headers: Headers = headers_of("trace")
+    timestamp: int = 7
+    key: bytes | None = b"k"
+
+
+@pytest.fixture
+def lanes() -> dict[object, Lane]:
+    async def never(_: Batch) -> None:
+        await asyncio.Event().wait()
+
+    return {table: Lane(table.name, never, lambda: None) for table in TABLES}
+
+
+def intake(lanes: dict[object, Lane], rows_max: int = 100) -> Intake:
+    return Intake(lanes, Limits(rows_max, 1000, 1.0, 1.0), ManualClock(), lambda _: LOG_ID)  # type: ignore[arg-type]
+
+
+def test_events_and_controls_of_one_log_go_to_tables_of_their_own(lanes: dict[object, Lane]) -> None:
+    records = [Record(4), Record(5, b"", headers_of("tick"), key=None), Record(8)]
+
+    taken = intake(lanes).take(PLACE, records)
+
+    events, controls = lanes[TRACE_EVENTS].filling, lanes[CONTROLS].filling
+    assert taken == (9, None)
+    assert events is not None
+    assert controls is not None
+    assert [(row.partition, row.offset, row.key) for row in events.rows] == [(2, 4, b"k"), (2, 8, b"k")]
+    assert msgspec.json.decode(events.rows[0].line) == {
+        "log_id": str(LOG_ID), "log_partition": 2, "log_offset": 4, "appended_at_ms": 7, "a": 1,
+    }  # fmt: skip
+    assert msgspec.json.decode(controls.rows[0].line)["kind"] == "tick"
+
+
+@pytest.mark.parametrize("bad", [Record(5, None), Record(5, b"[]"), Record(5, headers=()), Record(5, b"{\n}")])
+def test_what_cannot_be_a_row_is_refused_in_its_place(lanes: dict[object, Lane], bad: Record) -> None:
+    taken = intake(lanes).take(PLACE, [Record(4), bad, Record(6)])
+
+    events = lanes[TRACE_EVENTS].filling
+    assert taken.next_offset == 7
+    assert events is not None
+    assert [row.offset for row in events.rows] == [4, 6]
+    [poison] = events.poison
+    assert (poison.offset, poison.value, poison.headers) == (5, bad.value, bad.headers)
+
+
+def test_nothing_is_taken_from_a_record_of_a_version_to_come_on(lanes: dict[object, Lane]) -> None:
+    taken = intake(lanes).take(PLACE, [Record(4), Record(5, headers=NEWER), Record(6)])
+
+    assert taken.next_offset == 5
+    assert "schema version 9" in str(taken.newer)
+    assert lanes[TRACE_EVENTS].filling is not None
+    assert [row.offset for row in lanes[TRACE_EVENTS].filling.rows] == [4]
+
+
+async def test_a_full_batch_is_written_at_once_and_the_next_one_begins(lanes: dict[object, Lane]) -> None:
+    intake(lanes, rows_max=2).take(PLACE, [Record(offset) for offset in range(5)])
+
+    lane = lanes[TRACE_EVENTS]
+    assert [[row.offset for row in batch.rows] for batch in lane.outstanding()] == [[0, 1], [2, 3, 4]]
+    assert lane.is_blocked
+    await lane.abandon()
+
+
+def test_a_topic_waits_for_every_lane_it_feeds(lanes: dict[object, Lane]) -> None:
+    routing = intake(lanes)
+
+    assert list(routing.lanes_of("traces")) == [lanes[TRACE_EVENTS], lanes[CONTROLS]]
+    assert list(routing.lanes_of("spans")) == [lanes[SPAN_EVENTS]]

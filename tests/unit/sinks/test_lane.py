@@ -1,0 +1,91 @@
+import asyncio
+from uuid import UUID
+
+import pytest
+
+from pipeline.errors import FatalError
+from pipeline.sinks.batch import Batch, Limits, Row
+from pipeline.sinks.lane import Lane
+
+
+def batch(offset: int = 0, *, rows_max: int = 1) -> Batch:
+    filled = Batch("traces", UUID(int=1), Limits(rows_max, 1000, 1.0, 1.0), 0.0)
+    filled.add(Row(b"x" * 5, 0, offset, 0, None, ()), 0.0)
+    return filled
+
+
+class Storage:
+    """Stores a batch when told to."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.stored: list[Batch] = []
+        self.ends = 0
+
+    async def write(self, written: Batch) -> None:
+        await self.open.wait()
+        self.stored.append(written)
+
+    def end(self) -> None:
+        self.ends += 1
+
+
+async def test_one_batch_fills_while_the_one_before_it_is_written() -> None:
+    storage = Storage()
+    lane = Lane("t", storage.write, storage.end)
+    first, second = batch(0), batch(1)
+
+    lane.filling = first
+    lane.write()
+    lane.filling = second
+
+    assert (lane.can_write, lane.is_blocked, lane.finish()) == (False, True, False)
+    assert lane.outstanding() == [first, second]
+    assert lane.bytes == 10
+    storage.open.set()
+    assert lane.task is not None
+    await lane.task
+    assert lane.finish()
+    assert (lane.can_write, lane.is_blocked, lane.outstanding()) == (True, False, [second])
+    assert (storage.stored, storage.ends) == ([first], 1)
+
+
+async def test_a_lane_is_open_while_its_next_batch_is_not_full() -> None:
+    storage = Storage()
+    lane = Lane("t", storage.write, storage.end)
+    lane.filling = batch()
+    lane.write()
+    lane.filling = batch(rows_max=2)
+
+    assert not lane.is_blocked
+    await lane.abandon()
+
+
+async def test_after_a_write_that_failed_nothing_more_is_written_or_settled() -> None:
+    async def fail(_: Batch) -> None:
+        raise FatalError("no")
+
+    lane = Lane("t", fail, lambda: None)
+    lane.filling = failed = batch()
+    lane.write()
+    assert lane.task is not None
+    await asyncio.wait({lane.task})
+
+    with pytest.raises(FatalError):
+        lane.finish()
+    lane.filling = batch(1)
+    assert not lane.can_write
+    assert failed in lane.outstanding()
+
+
+async def test_what_is_abandoned_is_not_outstanding_any_more() -> None:
+    storage = Storage()
+    lane = Lane("t", storage.write, storage.end)
+    lane.filling = batch()
+    lane.write()
+    lane.filling = batch(1)
+
+    await lane.abandon()
+
+    assert lane.outstanding() == []
+    assert storage.stored == []

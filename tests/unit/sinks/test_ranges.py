@@ -1,0 +1,51 @@
+from dataclasses import replace
+from uuid import UUID
+
+from pipeline.sinks import ranges
+from pipeline.sinks.batch import Row
+from pipeline.sinks.ranges import Span, covering
+
+LOG_ID = UUID(int=1)
+
+
+def at(partition: int, offset: int, appended_at_ms: int) -> Row:
+    return Row(b"", partition, offset, appended_at_ms, None, ())
+
+
+ROWS = [at(0, 7, 100), at(1, 3, 90), at(0, 9, 110)]
+
+
+def test_rows_cover_the_offsets_and_the_append_times_between_their_ends() -> None:
+    covered = covering(LOG_ID, "traces", ROWS)
+
+    assert covered.offsets == {0: Span(7, 9), 1: Span(3, 3)}
+    assert (covered.rows, covered.appended_from_ms, covered.appended_to_ms) == (3, 90, 110)
+
+
+def test_every_name_that_the_sql_binds_is_among_the_parameters() -> None:
+    for name in covering(LOG_ID, "traces", ROWS).parameters():
+        assert f"{{{name}:" in ranges.COVERED_SQL
+
+
+def test_the_same_rows_have_the_same_token_in_whatever_order_their_partitions_came() -> None:
+    assert covering(LOG_ID, "t", ROWS).token("x") == covering(LOG_ID, "t", [ROWS[1], ROWS[0], ROWS[2]]).token("x")
+
+
+def test_anything_that_makes_other_rows_makes_another_token() -> None:
+    covered = covering(LOG_ID, "traces", ROWS)
+    others = [
+        covering(UUID(int=2), "traces", ROWS),
+        covering(LOG_ID, "spans", ROWS),
+        covering(LOG_ID, "traces", ROWS[:2]),
+        covering(LOG_ID, "traces", [*ROWS[:2], at(0, 10, 110)]),
+        replace(covered, rows=2),
+    ]
+
+    tokens = {covered.token("a"), covered.token("b"), *(other.token("a") for other in others)}
+    assert len(tokens) == 2 + len(others)
+
+
+def test_append_times_are_no_part_of_a_token() -> None:
+    later = [at(row.partition, row.offset, row.appended_at_ms + 1) for row in ROWS]
+
+    assert covering(LOG_ID, "t", ROWS).token("x") == covering(LOG_ID, "t", later).token("x")

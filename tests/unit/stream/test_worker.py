@@ -1,0 +1,46 @@
+import asyncio
+
+import pytest
+
+from pipeline.errors import Stalled
+from pipeline.stream import worker
+from pipeline.stream.bulk import Intake
+from pipeline.stream.owned import Owned
+from tests.unit.stream.logs import LOG_ID
+
+
+async def commit() -> bool:
+    return False
+
+
+async def test_a_consumer_loop_that_does_not_turn_is_stalled() -> None:
+    intake = Intake(Owned(LOG_ID), changelog="changelog", fetch_bytes_max=1, commit=commit)
+    with pytest.raises(Stalled, match="has not moved"):
+        await worker._watch(intake, 0.001)
+
+
+async def test_a_consumer_loop_that_turns_is_left_alone() -> None:
+    intake = Intake(Owned(LOG_ID), changelog="changelog", fetch_bytes_max=1, commit=commit)
+    watching = asyncio.create_task(worker._watch(intake, 0.0))
+    for _ in range(100):
+        intake.turns += 1
+        await asyncio.sleep(0)
+    assert not watching.done()
+    watching.cancel()
+
+
+async def test_the_first_to_end_ends_the_others() -> None:
+    ended: list[str] = []
+
+    async def wait_for_ever(name: str) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(name)
+
+    async def fail() -> None:
+        raise Stalled("as the test wants it")
+
+    with pytest.raises(Stalled):
+        await worker._first_to_end(wait_for_ever("a"), fail(), wait_for_ever("b"))
+    assert ended == ["a", "b"]
