@@ -5,6 +5,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,6 +45,7 @@ NOT_FOR_CLUSTERS: Final = frozenset(
 )
 
 
+@cache
 def variables() -> dict[str, dict[str, Any]]:
     """Return the JSON Schema of every setting by the name of its environment variable."""
     found: dict[str, dict[str, Any]] = {}
@@ -60,9 +62,6 @@ def _variables_of(branch: type[BaseSettings]) -> Iterator[tuple[str, dict[str, A
         schema = {key: value for key, value in properties[name].items() if key not in {"title", "default"}}
         if variable == TIMEOUT_VARIABLE:
             schema |= {"pattern": r"^\d+\s*(ms|s|m|h|d)$", "description": "The silence that closes a thread, e.g. 15m."}
-        if "pattern" in schema:
-            # Python writes flags into the pattern; Helm's validator knows none.
-            schema["pattern"] = schema["pattern"].replace("(?i:", "(")
         yield variable, schema
 
 

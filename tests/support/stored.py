@@ -1,7 +1,7 @@
 """Events in storage as the sink puts them there: the real rows, the real views, the real fold, without Kafka."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -16,7 +16,7 @@ from pipeline.events.spans import SpanEvent
 from pipeline.events.threads import ThreadEvent
 from pipeline.events.traces import TraceEvent
 from pipeline.sinks.fold import fold
-from pipeline.sinks.ranges import Place, covering
+from pipeline.sinks.ranges import covering
 
 BEGAN_US = 1_760_000_000_000_000
 SECOND_US = 1_000_000
@@ -27,6 +27,14 @@ TABLES = {
     AnnotationEvent: "annotation_events",
     ThreadEvent: "thread_events",
 }
+
+
+class Place(NamedTuple):
+    """Where an event stands in its log, and when it was appended."""
+
+    partition: int
+    offset: int
+    appended_at_ms: int
 
 
 def uuid7_at(time_us: int, number: int) -> UUID:

@@ -17,7 +17,7 @@ from pipeline.adapters.kafka.producer import EventProducer
 from pipeline.adapters.kafka.reader import read_from_start
 from pipeline.commands.bench.load import WORKSPACE, first_turns, publish_paced
 from pipeline.commands.bench.measure import cpu_seconds, metric_of, percentile, resident_bytes
-from pipeline.commands.bench.our_stage import RECORDS, Worker, log_ends, running_worker, wait_until_committed
+from pipeline.commands.bench.our_stage import RECORDS, Worker, log_ends, running_worker, wait_until_committed, within
 from pipeline.events.controls import Setting
 from pipeline.settings import KafkaSettings
 from pipeline.topics import THREADS, TRACES
@@ -76,7 +76,9 @@ class _Pings:
             await asyncio.sleep(_PING_SECONDS)
 
 
-async def hold_open(kafka: KafkaSettings, threads: int, clock: Clock, *, idle_seconds: float) -> OpenThreads:
+async def hold_open(
+    kafka: KafkaSettings, threads: int, clock: Clock, *, idle_seconds: float, lead_seconds: float = LEAD_SECONDS
+) -> OpenThreads:
     """Open `threads` threads, look at them, kill the worker, let another one recover and close them all.
 
     Raises FatalError where a step does not come to its end.
@@ -96,7 +98,7 @@ async def hold_open(kafka: KafkaSettings, threads: int, clock: Clock, *, idle_se
         recovery_s = metric_of(await worker.metrics(), _RECOVERY_SECONDS)
         recovered_bytes = resident_bytes(worker.pid) - before_bytes
         async with _pinging(worker, clock) as pings:
-            await _set_timeout(kafka, worker, ms=round((clock.now_us() - began_us) / 1000 + LEAD_SECONDS * 1000))
+            await _set_timeout(kafka, worker, ms=round((clock.now_us() - began_us) / 1000 + lead_seconds * 1000))
             setting_delay = pings.take_longest_seconds()
             await worker.wait_for(_CLOSED, threads, seconds_max=_STEP_SECONDS_MAX, reason="inactive")
             closing_delay = pings.take_longest_seconds()
@@ -136,7 +138,7 @@ async def _close_delays(kafka: KafkaSettings, threads: int) -> list[float]:
     """
     decoder = msgspec.json.Decoder(_Close)
     delays: list[float] = []
-    async with asyncio.timeout(_STEP_SECONDS_MAX), aclosing(read_from_start(kafka, THREADS)) as polls:
+    async with within(_STEP_SECONDS_MAX, "the closes"), aclosing(read_from_start(kafka, THREADS)) as polls:
         async for records in polls:
             for record in records:
                 thread = decoder.decode(record.value or b"")
@@ -150,7 +152,11 @@ async def _close_delays(kafka: KafkaSettings, threads: int) -> list[float]:
 @asynccontextmanager
 async def _pinging(worker: Worker, clock: Clock) -> AsyncIterator[_Pings]:
     pings = _Pings(worker, clock)
-    async with asyncio.TaskGroup() as group:
-        running = group.create_task(pings.run())
+    running = asyncio.create_task(pings.run())
+    try:
         yield pings
+    finally:
         running.cancel()
+        await asyncio.wait({running})
+    if not running.cancelled():
+        running.result()  # it ends by itself only where the worker does not answer

@@ -46,18 +46,18 @@ class Worker:
         """Wait until its event loop has answered; raises FatalError where it has ended."""
         await self._get("healthz")
 
+    async def applied(self) -> int:
+        """Return how many of the records of a load it has applied."""
+        exposition = await self.metrics()
+        return int(sum(metric_of(exposition, RECORDS, kind=kind) for kind in _LOADED_KINDS))
+
     async def wait_for(self, name: str, at_least: float, *, seconds_max: float, **labels: str) -> None:
         """Return when a metric has reached a value; raises FatalError where that takes longer than `seconds_max`."""
-        found = 0.0
-        try:
-            async with asyncio.timeout(seconds_max):
-                while True:
-                    found = metric_of(await self.metrics(), name, **labels)
-                    if found >= at_least:
-                        return
-                    await asyncio.sleep(POLL_SECONDS)
-        except TimeoutError as error:
-            raise FatalError(f"{name} is {found:g} after {seconds_max:g} s, expected was {at_least:g}") from error
+        async with within(seconds_max, f"{name} to reach {at_least:g}"):
+            while True:
+                if metric_of(await self.metrics(), name, **labels) >= at_least:
+                    return
+                await asyncio.sleep(POLL_SECONDS)
 
     async def kill(self) -> None:
         """End it as a crash would."""
@@ -98,15 +98,12 @@ async def log_ends(kafka: KafkaSettings) -> list[int]:
 
 async def wait_until_committed(kafka: KafkaSettings, ends: Sequence[int], *, seconds_max: float) -> None:
     """Return when the stage has made everything before `ends` durable; raises FatalError after `seconds_max`."""
-    try:
-        async with asyncio.timeout(seconds_max):
-            while True:
-                bounds = (await read_bounds(kafka, [TRACES], STREAM_GROUP))[TRACES.name]
-                if all(bound.committed >= end for bound, end in zip(bounds, ends, strict=True)):
-                    return
-                await asyncio.sleep(POLL_SECONDS)
-    except TimeoutError as error:
-        raise FatalError(f"the stage has not committed after {seconds_max:g} s") from error
+    async with within(seconds_max, "the stage to commit"):
+        while True:
+            bounds = (await read_bounds(kafka, [TRACES], STREAM_GROUP))[TRACES.name]
+            if all(bound.committed >= end for bound, end in zip(bounds, ends, strict=True)):
+                return
+            await asyncio.sleep(POLL_SECONDS)
 
 
 async def apply_log(kafka: KafkaSettings, events: int, clock: Clock, *, seconds_max: float) -> Throughput:
@@ -116,21 +113,32 @@ async def apply_log(kafka: KafkaSettings, events: int, clock: Clock, *, seconds_
     on until all of it is committed. Raises FatalError where that takes longer than `seconds_max`.
     """
     ends = await log_ends(kafka)
-    async with running_worker(kafka, thread_timeout="15m") as worker:
-        applied, began_at, began_cpu = 0.0, clock.monotonic(), 0.0
-        async with asyncio.timeout(seconds_max):
-            while applied < events:
-                looked_at, cpu = clock.monotonic(), cpu_seconds(worker.pid)
-                exposition = await worker.metrics()
-                applied = sum(metric_of(exposition, RECORDS, kind=kind) for kind in _LOADED_KINDS)
-                if not applied:
-                    began_at, began_cpu = looked_at, cpu
-                await asyncio.sleep(POLL_SECONDS)
-        ended_at = clock.monotonic() - POLL_SECONDS
+    async with running_worker(kafka, thread_timeout="15m") as worker, within(seconds_max, "the log to be applied"):
+        while True:
+            looked_at, looked_cpu = clock.monotonic(), cpu_seconds(worker.pid)
+            applied = await worker.applied()
+            if applied == 0:
+                began_at, began_cpu = looked_at, looked_cpu
+            if applied >= events:
+                break
+            await asyncio.sleep(POLL_SECONDS)
+        ended_at = clock.monotonic()
         await wait_until_committed(kafka, ends, seconds_max=seconds_max)
         return Throughput(
-            events=int(applied), seconds=ended_at - began_at, cpu_seconds=cpu_seconds(worker.pid) - began_cpu
+            events=await worker.applied(),
+            seconds=ended_at - began_at,
+            cpu_seconds=cpu_seconds(worker.pid) - began_cpu,
         )
+
+
+@asynccontextmanager
+async def within(seconds_max: float, step: str) -> AsyncIterator[None]:
+    """Raise FatalError, naming the step that was waited for, where the block takes longer than `seconds_max`."""
+    try:
+        async with asyncio.timeout(seconds_max):
+            yield
+    except TimeoutError as error:
+        raise FatalError(f"waited {seconds_max:g} s for {step}") from error
 
 
 def _operation_port(line: str) -> int | None:

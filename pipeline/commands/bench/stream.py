@@ -56,8 +56,7 @@ def run(*, as_json: bool, threads: int | None, quick: bool) -> None:
     plan = QUICK if quick else FULL
     if threads is not None:
         plan = Plan(plan.load, plan.stock_events, threads, plan.idle_seconds)
-    console = Console(stderr=True)
-    contenders, held = asyncio.run(measure(plan, SystemClock(), console))
+    contenders, held = asyncio.run(_measure(plan, SystemClock(), Console(stderr=True)))
     if as_json:
         print(json.dumps(figures(contenders, held)))  # noqa: T201
     else:
@@ -65,9 +64,9 @@ def run(*, as_json: bool, threads: int | None, quick: bool) -> None:
             Console().print(table)
 
 
-async def measure(plan: Plan, clock: Clock, console: Console) -> tuple[Contenders, OpenThreads]:
-    """Run the contenders one after another on the same topic; then hold threads open, on a broker of its own."""
-    async with _broker(clock) as kafka:
+async def compare(plan: Plan, clock: Clock, console: Console) -> Contenders:
+    """Run the contenders, one after another, on the same topic."""
+    async with embedded_broker(clock) as kafka:
         with console.status("filling the topic"):
             await publish(kafka, mixed_records(plan.load, clock))
         with console.status("bare client"):
@@ -77,10 +76,7 @@ async def measure(plan: Plan, clock: Clock, console: Console) -> tuple[Contender
         with console.status("our stage"):
             # Last, since it writes into the topic what the others would read, too.
             ours = await apply_log(kafka, plan.load.events, clock, seconds_max=_SECONDS_MAX)
-    async with _broker(clock) as kafka:
-        with console.status(f"{plan.threads:,} open threads"):
-            held = await hold_open(kafka, plan.threads, clock, idle_seconds=plan.idle_seconds)
-    return Contenders(bound, stock, ours), held
+    return Contenders(bound, stock, ours)
 
 
 def figures(contenders: Contenders, held: OpenThreads) -> dict[str, float]:
@@ -96,7 +92,8 @@ def figures(contenders: Contenders, held: OpenThreads) -> dict[str, float]:
 
 
 @asynccontextmanager
-async def _broker(clock: Clock) -> AsyncIterator[KafkaSettings]:
+async def embedded_broker(clock: Clock) -> AsyncIterator[KafkaSettings]:
+    """Run a broker of its own, which gives its memory back only when it ends."""
     broker = EmbeddedBroker(free_port())
     await broker.start()
     kafka = KafkaSettings(
@@ -111,6 +108,14 @@ async def _broker(clock: Clock) -> AsyncIterator[KafkaSettings]:
         yield kafka
     finally:
         await broker.stop()
+
+
+async def _measure(plan: Plan, clock: Clock, console: Console) -> tuple[Contenders, OpenThreads]:
+    contenders = await compare(plan, clock, console)
+    async with embedded_broker(clock) as kafka:
+        with console.status(f"{plan.threads:,} open threads"):
+            held = await hold_open(kafka, plan.threads, clock, idle_seconds=plan.idle_seconds)
+    return contenders, held
 
 
 async def _contend(name: str, kafka: KafkaSettings, events: int, *more: str) -> Throughput:

@@ -55,8 +55,8 @@ def text_of(content: Any) -> str:
 
 def openai_turn(body: Json) -> Turn:
     """Read a body of chat completions (`messages`) or of responses (`input`)."""
-    items = body.get("messages", body.get("input"))
-    items = [{"role": "user", "content": items}] if isinstance(items, str) else items
+    found = body["messages"] if "messages" in body else body["input"]
+    items: list[Json] = [{"role": "user", "content": found}] if isinstance(found, str) else found
     functions = [tool.get("function", tool) for tool in body.get("tools") or []]
     last = items[-1]
     return Turn(

@@ -9,6 +9,9 @@ BEGIN, END = "<!-- clients -->", "<!-- /clients -->"
 YES, NO = "✓", "-"
 
 
+NOTHING = Observed(printed="", lives={}, threads={}, traces=[], spans={})
+
+
 def features(seen: Observed) -> dict[str, bool]:
     """Tell which features were seen of one client."""
     threads = seen.threads.values()

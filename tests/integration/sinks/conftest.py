@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from pipeline.local.broker import EmbeddedBroker
 from pipeline.local.process import ChildProcess, free_port
 from pipeline.settings import KafkaSettings
 from pipeline.topics import SINKS_GROUP, STORED, Topic
+from tests.apache_kafka.broker import ApacheKafka
 from tests.support.clickhouse import ClickHouseProcess
 from tests.support.waiting import eventually
 
@@ -32,8 +34,8 @@ STORED_SECONDS_MAX: Final = 60.0
 class Installation:
     """Broker, database and sinks, of which each can be killed and started again."""
 
-    def __init__(self, path: Path) -> None:
-        self.broker: Final = EmbeddedBroker(free_port())
+    def __init__(self, path: Path, broker: EmbeddedBroker | ApacheKafka) -> None:
+        self.broker: Final = broker
         self.clickhouse: Final = ClickHouseProcess(path / "clickhouse")
         self.client: Final = ClickHouse(self.clickhouse.settings)
         self.kafka: Final = KafkaSettings(
@@ -41,7 +43,7 @@ class Installation:
             partitions=PARTITIONS,
             session_timeout_ms=3000,
             heartbeat_interval_ms=500,
-            last_record_alone=True,
+            last_record_alone=isinstance(broker, EmbeddedBroker),
         )
         self.producer: Final = EventProducer(self.kafka, client_id="test")
         self.lines: Final[list[str]] = []
@@ -105,7 +107,7 @@ class Installation:
             "THREADLINE_KAFKA_PARTITIONS": str(PARTITIONS),
             "THREADLINE_KAFKA_SESSION_TIMEOUT_MS": "3000",
             "THREADLINE_KAFKA_HEARTBEAT_INTERVAL_MS": "500",
-            "THREADLINE_KAFKA_LAST_RECORD_ALONE": "true",
+            "THREADLINE_KAFKA_LAST_RECORD_ALONE": str(self.kafka.last_record_alone),
             "THREADLINE_CLICKHOUSE_PORT": str(self.clickhouse.settings.port),
             "THREADLINE_OPERATION_PORT": "0",
         }  # fmt: skip
@@ -113,7 +115,18 @@ class Installation:
 
 @pytest_asyncio.fixture
 async def installation(tmp_path: Path) -> AsyncIterator[Installation]:
-    installed = Installation(tmp_path)
+    async with _running(Installation(tmp_path, EmbeddedBroker(free_port()))) as installed:
+        yield installed
+
+
+@pytest_asyncio.fixture
+async def apache_installation(tmp_path: Path) -> AsyncIterator[Installation]:
+    async with _running(Installation(tmp_path, ApacheKafka(tmp_path / "kafka"))) as installed:
+        yield installed
+
+
+@asynccontextmanager
+async def _running(installed: Installation) -> AsyncIterator[Installation]:
     await installed.start()
     try:
         yield installed

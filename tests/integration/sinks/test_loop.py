@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import pytest
 import uuid_utils.compat as uuids
 
 from pipeline.adapters.kafka.admin import read_log_ids
@@ -155,6 +156,16 @@ async def test_a_sink_killed_at_any_moment_loses_and_doubles_nothing(installatio
 
 
 async def test_sinks_that_come_and_go_hand_their_partitions_over(installation: Installation) -> None:
+    await hand_over(installation)
+
+
+@pytest.mark.apache_kafka  # the embedded broker has no working static members
+async def test_static_members_hand_their_partitions_over(apache_installation: Installation) -> None:
+    await hand_over(apache_installation, instance_id="second")
+
+
+async def hand_over(installation: Installation, **second_settings: str) -> None:
+    """Start a second sink while events flow, and stop the first one."""
     events = [event.record() for event in traffic(1500)]
 
     async def publish_slowly() -> None:
@@ -165,7 +176,7 @@ async def test_sinks_that_come_and_go_hand_their_partitions_over(installation: I
     publishing = asyncio.create_task(publish_slowly())
     first = await installation.start_sink(batch_rows_max=150)
     await eventually(lambda: rows_of(installation), lambda rows: rows > 0, seconds_max=30)
-    second = await installation.start_sink(batch_rows_max=150, instance_id="second")
+    second = await installation.start_sink(batch_rows_max=150, **second_settings)
     seen = await rows_of(installation)
     await eventually(lambda: rows_of(installation), lambda rows: rows > seen + 300, seconds_max=30)
     assert await first.terminate(25) == 0, first.tail

@@ -42,7 +42,7 @@ async def test_what_faust_must_not_do_is_off(app: BulkApp, tmp_path: Path, monke
     assert str(conf.processing_guarantee) != "exactly_once"
     monkeypatch.chdir(tmp_path)
     await app.on_first_start()
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []  # noqa: ASYNC240
 
 
 async def test_the_table_has_a_changelog_that_is_compacted_and_never_deleted(app: BulkApp) -> None:

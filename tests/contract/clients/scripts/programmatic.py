@@ -1,6 +1,6 @@
 """The programmatic part: find conversations, read them, score, tag and comment on them, close, open and delete them.
 
-Runs in a workspace of its own, whose threads stay open until closed. Prints what the calls answered, as one JSON object.
+Runs in a workspace of its own, whose threads stay open until closed. Prints, as JSON, what the calls answered.
 """
 
 import json
