@@ -98,7 +98,7 @@ class StreamSettings(BaseSettings):
 
     thread_timeout: str = Field("15m", validation_alias=TIMEOUT_VARIABLE)
     tick_interval_ms: int = Field(500, ge=50, description="How often an owner of open threads writes the time.")
-    flush_interval_ms: int = Field(200, ge=10, description="How often outputs are published; state goes with the commit.")
+    flush_interval_ms: int = Field(200, ge=10, description="How often outputs go out; state goes with commits.")
     commit_interval_ms: int = Field(1000, ge=100)
     batch_records_max: int = Field(2000, ge=1)
     fetch_bytes_max: int = Field(64 * 1024 * 1024, ge=1024, description="Most bytes in one fetch from a broker.")

@@ -114,6 +114,7 @@ async def apply_log(kafka: KafkaSettings, events: int, clock: Clock, *, seconds_
     """
     ends = await log_ends(kafka)
     async with running_worker(kafka, thread_timeout="15m") as worker, within(seconds_max, "the log to be applied"):
+        began_at, began_cpu = clock.monotonic(), cpu_seconds(worker.pid)
         while True:
             looked_at, looked_cpu = clock.monotonic(), cpu_seconds(worker.pid)
             applied = await worker.applied()

@@ -60,7 +60,7 @@ def run(*, as_json: bool, threads: int | None, quick: bool) -> None:
     if as_json:
         print(json.dumps(figures(contenders, held)))  # noqa: T201
     else:
-        for table in (_contenders_table(contenders), _held_table(held)):
+        for table in tables(contenders, held):
             Console().print(table)
 
 
@@ -89,6 +89,11 @@ def figures(contenders: Contenders, held: OpenThreads) -> dict[str, float]:
         found[f"{name}_cpu_us_per_event"] = round(throughput.cpu_us_per_event, 2)
     found |= {name: round(float(getattr(held, name)), 4) for name in held.__struct_fields__}
     return found
+
+
+def tables(contenders: Contenders, held: OpenThreads) -> tuple[Table, Table]:
+    """Return the figures as they are printed otherwise."""
+    return _contenders_table(contenders), _held_table(held)
 
 
 @asynccontextmanager

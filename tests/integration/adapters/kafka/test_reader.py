@@ -1,0 +1,43 @@
+import asyncio
+from contextlib import aclosing
+
+import pytest
+
+from pipeline.adapters.clock import SystemClock
+from pipeline.adapters.kafka.admin import ensure_topics
+from pipeline.adapters.kafka.producer import EventProducer
+from pipeline.adapters.kafka.reader import read_from_start
+from pipeline.errors import BrokerUnavailable
+from pipeline.events.envelope import Record, headers_of
+from pipeline.local.process import free_port
+from pipeline.settings import KafkaSettings
+from pipeline.topics import TRACES
+
+RECORDS = 1000
+SECONDS_MAX = 30.0
+
+
+async def test_every_record_comes_once_and_in_the_order_of_its_partition(settings: KafkaSettings) -> None:
+    await ensure_topics(settings, SystemClock())
+    async with EventProducer(settings, client_id="test") as producer:
+        await producer.publish(
+            TRACES, [Record(b"%d" % number, b"%d" % number, headers_of("trace")) for number in range(RECORDS)]
+        )
+    found: list[int] = []
+    async with asyncio.timeout(SECONDS_MAX), aclosing(read_from_start(settings, TRACES)) as polls:
+        async for records in polls:
+            offsets = [record.offset for record in records]
+            assert offsets == list(range(offsets[0], offsets[0] + len(offsets)))
+            found += [int(record.value or b"") for record in records]
+            if len(found) >= RECORDS:
+                break
+
+    assert sorted(found) == list(range(RECORDS))
+
+
+async def test_a_broker_that_is_not_there_is_said_to_be_unavailable() -> None:
+    nowhere = KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}", request_timeout_ms=1000)
+
+    with pytest.raises(BrokerUnavailable, match="traces could not be read"):
+        async for _ in read_from_start(nowhere, TRACES):
+            pass

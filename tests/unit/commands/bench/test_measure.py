@@ -1,0 +1,90 @@
+import os
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.commands.bench.measure import (
+    Throughput,
+    cpu_seconds,
+    metric_of,
+    own_cpu_seconds,
+    percentile,
+    resident_bytes,
+)
+
+EXPOSITION = """\
+# HELP threadline_stream_records_total Records of the log applied, by kind.
+# TYPE threadline_stream_records_total counter
+threadline_stream_records_total{kind="trace"} 12345.0
+threadline_stream_records_total{kind="close"} 12.0
+threadline_stream_records_created{kind="trace"} 1.7e+09
+threadline_stream_open_threads 7.0
+"""
+
+
+def test_a_rate_is_of_wall_time_and_a_cost_of_cpu_time() -> None:
+    found = Throughput(events=1000, seconds=0.5, cpu_seconds=0.004)
+
+    assert found.events_per_s == 2000
+    assert found.cpu_us_per_event == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "value"),
+    [
+        ("threadline_stream_records_total", {"kind": "trace"}, 12345),
+        ("threadline_stream_records_total", {}, 12357),
+        ("threadline_stream_open_threads", {}, 7),
+        ("threadline_stream_records_total", {"kind": "tick"}, 0),
+        ("threadline_stream_records", {}, 0),
+    ],
+)
+def test_a_metric_is_the_sum_of_its_samples_with_the_labels(name: str, labels: dict[str, str], value: float) -> None:
+    assert metric_of(EXPOSITION, name, **labels) == value
+
+
+def test_a_percentile_is_the_nearest_rank() -> None:
+    values = [float(number) for number in range(100, 0, -1)]
+
+    assert [percentile(values, share) for share in (0.0, 0.5, 0.99, 1.0)] == [1, 50, 99, 100]
+
+
+def test_there_is_no_percentile_of_nothing() -> None:
+    with pytest.raises(ValueError, match="nothing"):
+        percentile([], 0.5)
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1), st.floats(0, 1))
+def test_a_percentile_is_one_of_the_values_and_that_share_is_not_above_it(values: list[float], share: float) -> None:
+    found = percentile(values, share)
+
+    assert found in values
+    assert sum(value <= found for value in values) >= share * len(values)
+
+
+def test_the_cpu_time_of_a_process_grows_with_its_work() -> None:
+    before, own_before = cpu_seconds(os.getpid()), own_cpu_seconds()
+    until = time.process_time() + 0.2
+    while time.process_time() < until:
+        pass
+
+    assert 0.15 < cpu_seconds(os.getpid()) - before < 0.5
+    assert 0.2 <= own_cpu_seconds() - own_before < 0.5
+
+
+def test_what_a_process_keeps_is_resident() -> None:
+    before = resident_bytes(os.getpid())
+    kept = os.urandom(32 * 1024 * 1024)
+
+    assert resident_bytes(os.getpid()) - before >= 0.9 * len(kept)
+
+
+def test_a_process_that_is_not_there_has_no_figures() -> None:
+    no_pid = 2**22 + 1  # above Linux' largest
+
+    with pytest.raises(FileNotFoundError):
+        cpu_seconds(no_pid)
+    with pytest.raises(FileNotFoundError):
+        resident_bytes(no_pid)
