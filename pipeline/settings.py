@@ -63,7 +63,7 @@ class ClickHouseSettings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(8123, ge=1, le=65535)
-    database: str = "default"
+    database: str = "threadline"
     user: str = "default"
     password: SecretStr = SecretStr("")
     connect_timeout_seconds: float = Field(5.0, gt=0)

@@ -1,4 +1,4 @@
-"""Send one trace to the address in the first argument, read it back, and delete it again."""
+"""Send one turn of a thread to the address in the first argument, close the thread, read the trace back, delete both."""
 
 import json
 import sys
@@ -7,23 +7,34 @@ import urllib.error
 import urllib.request
 import uuid
 
-ADDRESS = sys.argv[1].rstrip("/") + "/api/v1/private/traces"
+TRACES = sys.argv[1].rstrip("/") + "/api/v1/private/traces"
 WAIT_SECONDS = 60
+OK, NO_CONTENT = 200, 204
 
 
-def call(method: str, path: str = "", body: object = None) -> int:
+def call(method: str, path: str, body: object = None) -> int:
     """Return the status of the answer."""
     request = urllib.request.Request(  # noqa: S310 - the address of our own service
-        ADDRESS + path,
+        TRACES + path,
         method=method,
         data=None if body is None else json.dumps(body).encode(),
         headers={"Content-Type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-            return answer.status
+        with urllib.request.urlopen(request, timeout=15) as answer:  # noqa: S310
+            return int(answer.status)
     except urllib.error.HTTPError as refusal:
         return refusal.code
+
+
+def must(what: str, wanted: int, method: str, path: str, body: object = None) -> None:
+    """Repeat the call until the answer is `wanted`; exit with a sentence where it does not come in time."""
+    began = time.monotonic()
+    while (status := call(method, path, body)) != wanted:
+        if time.monotonic() - began > WAIT_SECONDS:
+            sys.exit(f"{what} failed for {WAIT_SECONDS} s: HTTP {status}")
+        time.sleep(0.2)
+    print(f"{what}: {time.monotonic() - began:.2f} s", flush=True)  # noqa: T201
 
 
 def uuid7() -> str:
@@ -34,26 +45,21 @@ def uuid7() -> str:
 
 
 def main() -> None:
-    """Exit with a sentence where the trace does not come back in time."""
+    """Go through every process: serve takes it, the worker closes the thread, the sink stores, serve reads."""
+    thread = {"project_name": "Helm test", "thread_id": uuid7()}
     trace = {
+        **thread,
         "id": uuid7(),
-        "project_name": "Helm test",
         "name": "round trip",
         "start_time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "input": {"question": "does it arrive?"},
     }
-    began = time.monotonic()
-    status = call("POST", "/batch", {"traces": [trace]})
-    if status != 204:  # noqa: PLR2004
-        sys.exit(f"the trace was not accepted: HTTP {status}")
-    while (status := call("GET", f"/{trace['id']}")) != 200:  # noqa: PLR2004
-        if time.monotonic() - began > WAIT_SECONDS:
-            sys.exit(f"accepted, but not readable after {WAIT_SECONDS} s: HTTP {status}; look at the sink and its lag")
-        time.sleep(0.2)
-    print(f"written and read back in {time.monotonic() - began:.2f} s")  # noqa: T201
-    status = call("DELETE", f"/{trace['id']}")
-    if status != 204:  # noqa: PLR2004
-        sys.exit(f"the trace was not deleted: HTTP {status}")
+    must("taking the trace (serve, Kafka)", NO_CONTENT, "POST", "/batch", {"traces": [trace]})
+    must("closing its thread (worker)", NO_CONTENT, "PUT", "/threads/close", thread)
+    must("reading it back (sink, ClickHouse)", OK, "GET", f"/{trace['id']}")
+    threads = {"project_name": thread["project_name"], "thread_ids": [thread["thread_id"]]}
+    must("deleting the thread", NO_CONTENT, "POST", "/threads/delete", threads)
+    must("deleting the trace", NO_CONTENT, "DELETE", f"/{trace['id']}")
 
 
 main()

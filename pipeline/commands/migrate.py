@@ -24,8 +24,8 @@ def run(settings: Settings) -> None:
 async def _migrate(settings: Settings) -> None:
     created = await ensure_topics(settings.kafka, SystemClock())
     _log.info("topics are as declared", created=created)
+    # Not started: it connects once `apply` has made the database.
     client = ClickHouse(settings.clickhouse)
-    await client.start()
     try:
         applied = await migrations.apply(client)
     finally:

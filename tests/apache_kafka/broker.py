@@ -101,7 +101,8 @@ class ApacheKafka:
         self._folder.mkdir(parents=True, exist_ok=True)
         properties = self._folder / "formatting.properties"
         properties.write_text("".join(f"{name}={value}\n" for name, value in self._all_settings().items()))
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # A UUID in base64, as Kafka writes it; its first letter, which must not look like an option, is given.
+        cluster_id = "T" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
         tool = ["kafka.tools.StorageTool", "format", "--standalone", "-t", cluster_id, "-c", str(properties)]
         async with await ChildProcess.start([*self._java(libs), *tool], cwd=self._folder) as formatting:
             async with asyncio.timeout(FORMAT_SECONDS_MAX):

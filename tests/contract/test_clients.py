@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -41,9 +41,9 @@ class Runs:
             **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1"),
         }
         self._how: dict[str, Any] = {"python": python, "npm": npm, "base_url": stack.base_url}
-        with ThreadPoolExecutor(AT_A_TIME) as pool:
-            self._seen = {client.name: pool.submit(self._watch, client) for client in CLIENTS}
-            self.programmatic: Future[str] = pool.submit(self._run_programmatic)
+        with ThreadPoolExecutor(AT_A_TIME) as scripts, ThreadPoolExecutor(len(CLIENTS)) as watchers:
+            self.programmatic: Future[str] = scripts.submit(self._run_programmatic)
+            self._seen = {client.name: watchers.submit(self._watch, client, scripts) for client in CLIENTS}
         self._score_all()
 
     def programmatic_of(self) -> Observed:
@@ -69,8 +69,8 @@ class Runs:
     def reader(self, project: str) -> Reader:
         return Reader(self._stack.port, project)
 
-    def _watch(self, client: Client) -> tuple[str, dict[str, list[str]]]:
-        return watch(client, self.reader(client.project), environment=self._environment, **self._how)
+    def _watch(self, client: Client, scripts: Executor) -> tuple[str, dict[str, list[str]]]:
+        return watch(client, self.reader(client.project), scripts, environment=self._environment, **self._how)
 
     def _run_programmatic(self) -> str:
         environment = {**self._environment, "OPIK_PROJECT_NAME": PROGRAMMATIC, "OPIK_WORKSPACE": PROGRAMMATIC}
@@ -218,6 +218,7 @@ def test_conversations_are_found_by_thread_id_and_read(said: dict[str, Any]) -> 
         'first_message contains "opik"': ["user-session-1"],
         'last_message = "none of them"': [],
     }
+    assert said["failed"] == ["user-session-2"]
     assert said["spans"] == 4
     assert said["rated"] == ["user-session-2"]
 

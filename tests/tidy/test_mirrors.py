@@ -6,6 +6,10 @@ TESTED_ELSEWHERE = {
     "pipeline/cli.py": "tests/integration/test_readme.py runs the commands",
     "pipeline/commands/demo_result.py": "tests/integration/commands/test_demo.py",
     "pipeline/commands/sample_run.py": "tests/integration/commands/test_demo.py",
+    "pipeline/local/kafka_probe.py": "tests/integration/local/test_broker.py: it asks a real broker",
+    "pipeline/local/stack.py": "tests/integration/commands: demo and dev are made of it",
+    "pipeline/stream/bulk.py": "tests/integration/stream/test_worker.py: it replaces the inside of Faust's consumer",
+    "pipeline/stream/table.py": "tests/integration/stream/test_worker.py: it replaces the inside of Faust's recovery",
     "pipeline/local/tether.py": "tests/unit/local/test_process.py: it runs only as a child",
     "pipeline/local/clickhouse/__main__.py": "tests/integration/local/clickhouse: it runs only as a child",
 }

@@ -5,7 +5,7 @@ import json
 import shutil
 from collections import defaultdict
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from tests.support.client_env import run_client
 from tests.support.waiting import wait_until
 
 Json = dict[str, Any]
-SECONDS_MAX = 200  # a script and the silence after it, on a machine that does other things too
+SECONDS_MAX = 400  # all scripts and the silence after the last, on a machine that does other things too
 LOOK_INTERVAL_SECONDS = 0.3
 
 
@@ -76,24 +76,23 @@ def run(client: Client, environment: Mapping[str, str], *, python: Path, npm: Pa
     return run_client(program, script, *client.arguments, base_url=base_url, environment=environment)
 
 
-def watch(client: Client, reader: Reader, **how: Any) -> tuple[str, dict[str, list[str]]]:
+def watch(client: Client, reader: Reader, scripts: Executor, **how: Any) -> tuple[str, dict[str, list[str]]]:
     """Run a client, and look meanwhile at the states of its threads, until all of them are closed."""
     lives: dict[str, list[str]] = defaultdict(list)
-    with ThreadPoolExecutor(1) as beside:
-        script = beside.submit(run, client, **how)
+    script = scripts.submit(run, client, **how)
 
-        def look() -> dict[str, list[str]]:
-            for thread in reader.threads():
-                if lives[thread["id"]][-1:] != [thread["status"]]:
-                    lives[thread["id"]].append(thread["status"])
-            return lives
+    def look() -> dict[str, list[str]]:
+        for thread in reader.threads() if script.running() or script.done() else []:
+            if lives[thread["id"]][-1:] != [thread["status"]]:
+                lives[thread["id"]].append(thread["status"])
+        return lives
 
-        def is_over(lives: dict[str, list[str]]) -> bool:
-            closed = {thread_id for thread_id, life in lives.items() if life[-1] == "inactive"}
-            return script.done() and script.result() is not None and closed >= set(client.conversations)
+    def is_over(lives: dict[str, list[str]]) -> bool:
+        closed = {thread_id for thread_id, life in lives.items() if life[-1] == "inactive"}
+        return script.done() and script.result() is not None and closed >= set(client.conversations)
 
-        wait_until(look, is_over, seconds_max=SECONDS_MAX, interval_seconds=LOOK_INTERVAL_SECONDS)
-        return script.result(), dict(lives)
+    wait_until(look, is_over, seconds_max=SECONDS_MAX, interval_seconds=LOOK_INTERVAL_SECONDS)
+    return script.result(), dict(lives)
 
 
 def read(reader: Reader, printed: str, lives: dict[str, list[str]]) -> Observed:

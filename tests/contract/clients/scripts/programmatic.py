@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import opik
+from opik.datetime_helpers import local_timestamp
 from opik.rest_api.core import ApiError
 from opik.rest_api.types.trace_thread_update import TraceThreadUpdate
 
@@ -60,14 +61,17 @@ def log_conversations() -> None:
         "batch-job": ("run",),
     }.items():
         for text in texts:
-            messages: dict[str, Any] = {"input": {"user": text}, "output": {"assistant": text.upper()}}
             trace = client.trace(
-                name="turn", **messages, end_time=opik.datetime_helpers.local_timestamp(), thread_id=thread_id
+                name="turn",
+                input={"user": text},
+                output={"assistant": text.upper()},
+                end_time=local_timestamp(),
+                error_info={"exception_type": "Slow", "traceback": "at turn"} if text == "Hello" else None,
+                thread_id=thread_id,
             )
             usage = {"prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 5}
-            client.span(
-                trace_id=trace.id, name="complete", type="llm", usage=usage, model="gpt-4o-mini", total_cost=0.5
-            )
+            retrieval = trace.span(name="retrieve", type="tool")
+            retrieval.span(name="complete", type="llm", usage=usage, model="gpt-4o-mini", total_cost=0.5)
     assert client.flush()
 
 
@@ -104,6 +108,7 @@ def search() -> None:
             'last_message = "none of them"',
         )
     }
+    seen["failed"] = [trace.thread_id for trace in client.search_traces(filter_string="error_info is_not_empty")]
     seen["spans"] = len(client.search_spans(filter_string='type = "llm"'))
 
 

@@ -8,7 +8,7 @@ THREADS = 3000
 async def test_all_threads_are_held_open_recovered_and_closed_once() -> None:
     clock = SystemClock()
     async with embedded_broker(clock) as kafka:
-        held = await hold_open(kafka, THREADS, clock, idle_seconds=0.5, lead_seconds=2.0)
+        held = await hold_open(kafka, THREADS, clock, idle_seconds=2.0, lead_seconds=2.0)
 
     assert held.threads == THREADS
     assert held.recovery_s > 0
