@@ -97,11 +97,12 @@ def bench(context: click.Context) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
 @click.option("--threads", type=click.IntRange(min=1), default=None, help="Open threads to hold.  [default: 1,000,000]")
 @click.option("--quick", is_flag=True, help="Less of everything, in under 2 minutes.")
-def stream(*, as_json: bool, threads: int | None, quick: bool) -> None:
+@click.option("--peers", is_flag=True, help="Bytewax' sessions, too; installs them into .cache/bench-peers.")
+def stream(*, as_json: bool, threads: int | None, quick: bool, peers: bool) -> None:
     """Sessions: the bare client, Faust as its guide teaches it, our stage; then a million open threads."""
     from pipeline.commands.bench import stream as command  # noqa: PLC0415
 
-    command.run(as_json=as_json, threads=threads, quick=quick)
+    command.run(as_json=as_json, threads=threads, quick=quick, peers=peers)
 
 
 @threadline.command(hidden=True)

@@ -3,6 +3,7 @@
 ThreadlineError
 ├── Refused              tell the caller (4xx); the input is at fault
 │   ├── Malformed            400: a field is wrong; the message names it
+│   │   └── Unprocessable        422: nothing in the request can be used
 │   ├── Unauthorized         401/403: the caller may not do this
 │   ├── Unknown              404: no such thing
 │   ├── Conflict             409: the state of the thing forbids it
@@ -42,6 +43,12 @@ class Malformed(Refused):
     """A field is wrong; `field` is its path in the request."""
 
     status = 400
+
+
+class Unprocessable(Malformed):
+    """Nothing in the request can be used, though it is read well: where Opik answers 422."""
+
+    status = 422
 
 
 class Unauthorized(Refused):

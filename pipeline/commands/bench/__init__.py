@@ -3,5 +3,5 @@
 Every contender is a process of its own and reads the same topic, one after another: figures of different runs, or of
 different machines, cannot be compared. `stream` is the command; `load` fills the topic, `bare_client`, `stock_faust`
 and `our_stage` are the contenders, `contender` starts them, `open_threads` holds a million threads open, `measure`
-looks at processes from outside.
+looks at processes from outside. `peers` runs other session windows, in an environment of their own.
 """

@@ -5,6 +5,7 @@ block's threads, so that conversations overlap in time and their rows have to be
 number of a trace; a run has the same rows as the one before.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -64,7 +65,7 @@ INSERT INTO trace_events (
 WITH {_TRACE}
 SELECT
     workspace, version_us, received_at_us, {_uuid7_sql("turn, 'trace'")}, 'create', project_id, project_name,
-    concat('conversation-', toString(thread)), 'chat', began_us, began_us + 1500000 + turn % 100000,
+    lower(hex(MD5(toString(thread)))), 'chat', began_us, began_us + 1500000 + turn % 100000,
     concat('{{"question":"', toString(turn), ' ', substring(repeat('{_WORDS}', 4), 1 + turn % 90, 200), '"}}'),
     concat('{{"answer":"', toString(turn), ' ', substring(repeat('{_WORDS}', 9), 1 + turn % 90, 600), '"}}'),
     'sdk', if(thread % 10 = 0, 'staging', 'production'), log_id, 0, log_offset, appended_at_ms
@@ -168,7 +169,12 @@ class Archive:
 
 def long_thread(number: int) -> str:
     """Return the thread id of one of the conversations of LONG_TURNS traces."""
-    return f"conversation-{number * BLOCK_THREADS}"
+    return thread_id(number * BLOCK_THREADS)
+
+
+def thread_id(number: int) -> str:
+    """Return the id of a thread; ids say nothing of time, as those of clients do not, so no order of rows helps."""
+    return hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest()
 
 
 async def fill(client: ClickHouse, archive: Archive) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -15,7 +16,12 @@ _THROUGHPUT: Final = msgspec.json.Decoder(Throughput)
 
 
 async def run_contender(module: str, *arguments: str, seconds_max: float) -> Throughput:
-    """Return what `python -m module` says; it is killed once it has said it.
+    """Return what `python -m module` says; as `run_process`."""
+    return await run_process([sys.executable, "-m", module, *arguments], seconds_max=seconds_max)
+
+
+async def run_process(argv: Sequence[str], *, seconds_max: float) -> Throughput:
+    """Return what a process says; it is killed once it has said it.
 
     Raises FatalError, with its last lines, where it ends or takes longer than `seconds_max` without a word.
     """
@@ -26,13 +32,11 @@ async def run_contender(module: str, *arguments: str, seconds_max: float) -> Thr
             said.set_result(_THROUGHPUT.decode(line))
 
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    async with await ChildProcess.start(
-        [sys.executable, "-m", module, *arguments], env=environment, on_line=on_line
-    ) as child:
+    async with await ChildProcess.start(argv, env=environment, on_line=on_line) as child:
         ended = asyncio.ensure_future(child.wait())
         waited_for: tuple[asyncio.Future[Any], ...] = (said, ended)
         await asyncio.wait(waited_for, timeout=seconds_max, return_when=asyncio.FIRST_COMPLETED)
         if said.done():
             return said.result()
         how = f"ended with {ended.result()}" if ended.done() else f"said nothing for {seconds_max:g} s"
-        raise FatalError(f"{module} {how}:\n{child.tail}")
+        raise FatalError(f"{' '.join(argv)} {how}:\n{child.tail}")

@@ -18,6 +18,7 @@ from pipeline.commands.bench.load import Load, mixed_records, publish
 from pipeline.commands.bench.measure import Throughput
 from pipeline.commands.bench.open_threads import OpenThreads, hold_open
 from pipeline.commands.bench.our_stage import apply_log
+from pipeline.commands.bench.peers import run_bytewax
 from pipeline.local.broker import EmbeddedBroker
 from pipeline.local.process import free_port
 from pipeline.settings import KafkaSettings
@@ -49,14 +50,15 @@ class Contenders:
     bound: Throughput
     stock: Throughput
     ours: Throughput
+    bytewax: Throughput | None = None
 
 
-def run(*, as_json: bool, threads: int | None, quick: bool) -> None:
+def run(*, as_json: bool, threads: int | None, quick: bool, peers: bool) -> None:
     """Measure and print; raises FatalError where something does not come to its end."""
     plan = QUICK if quick else FULL
     if threads is not None:
         plan = Plan(plan.load, plan.stock_events, threads, plan.idle_seconds)
-    contenders, held = asyncio.run(_measure(plan, SystemClock(), Console(stderr=True)))
+    contenders, held = asyncio.run(_measure(plan, SystemClock(), Console(stderr=True), peers=peers))
     if as_json:
         print(json.dumps(figures(contenders, held)))  # noqa: T201
     else:
@@ -64,7 +66,7 @@ def run(*, as_json: bool, threads: int | None, quick: bool) -> None:
             Console().print(table)
 
 
-async def compare(plan: Plan, clock: Clock, console: Console) -> Contenders:
+async def compare(plan: Plan, clock: Clock, console: Console, *, peers: bool = False) -> Contenders:
     """Run the contenders, one after another, on the same topic."""
     async with embedded_broker(clock) as kafka:
         with console.status("filling the topic"):
@@ -73,17 +75,23 @@ async def compare(plan: Plan, clock: Clock, console: Console) -> Contenders:
             bound = await _contend("bare_client", kafka, plan.load.events)
         with console.status("Faust as its guide teaches it"), tempfile.TemporaryDirectory() as folder:
             stock = await _contend("stock_faust", kafka, plan.stock_events, folder)
+        bytewax = None
+        if peers:
+            with console.status("Bytewax"):
+                bytewax = await run_bytewax(kafka.bootstrap, plan.load.events, seconds_max=_SECONDS_MAX)
         with console.status("our stage"):
             # Last, since it writes into the topic what the others would read, too.
             ours = await apply_log(kafka, plan.load.events, clock, seconds_max=_SECONDS_MAX)
-    return Contenders(bound, stock, ours)
+    return Contenders(bound, stock, ours, bytewax)
 
 
 def figures(contenders: Contenders, held: OpenThreads) -> dict[str, float]:
     """Return the figures as `--json` prints them."""
     found: dict[str, float] = {}
     for name in Contenders.__slots__:
-        throughput: Throughput = getattr(contenders, name)
+        throughput: Throughput | None = getattr(contenders, name)
+        if throughput is None:
+            continue
         found[f"{name}_events"] = throughput.events
         found[f"{name}_events_per_s"] = round(throughput.events_per_s, 1)
         found[f"{name}_cpu_us_per_event"] = round(throughput.cpu_us_per_event, 2)
@@ -115,8 +123,8 @@ async def embedded_broker(clock: Clock) -> AsyncIterator[KafkaSettings]:
         await broker.stop()
 
 
-async def _measure(plan: Plan, clock: Clock, console: Console) -> tuple[Contenders, OpenThreads]:
-    contenders = await compare(plan, clock, console)
+async def _measure(plan: Plan, clock: Clock, console: Console, *, peers: bool) -> tuple[Contenders, OpenThreads]:
+    contenders = await compare(plan, clock, console, peers=peers)
     async with embedded_broker(clock) as kafka:
         with console.status(f"{plan.threads:,} open threads"):
             held = await hold_open(kafka, plan.threads, clock, idle_seconds=plan.idle_seconds)
@@ -134,6 +142,8 @@ def _contenders_table(contenders: Contenders) -> Table:
     table = Table("", "events", "events/s", "to the bound", "CPU µs/event", "to the bound", title="stream")
     bound = contenders.bound
     names = {"bare client + orjson": bound, "Faust, stock": contenders.stock, "threadline worker": contenders.ours}
+    if contenders.bytewax is not None:
+        names["Bytewax sessions"] = contenders.bytewax
     for name, found in names.items():
         table.add_row(
             name,

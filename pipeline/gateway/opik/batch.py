@@ -7,12 +7,11 @@ it taken apart: the good items are taken, the others come back with their bytes 
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from pipeline.errors import Malformed, Refused, TooLarge
+from pipeline.errors import Malformed, Refused, TooLarge, Unprocessable
 from pipeline.events.envelope import Record
 from pipeline.gateway.split import split_items
 
@@ -22,12 +21,6 @@ RAW_COMMAS_MAX: Final = 2_000_000
 """How many commas a body may have to be taken apart by the decoder: at most as many items, of 56 bytes each."""
 _UNDECODABLE: Final = (msgspec.DecodeError, RecursionError)
 _PLACE: Final = " - at `$"
-
-
-class Unprocessable(Malformed):
-    """Nothing in the request can be used: 422, as Opik answers it."""
-
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pipeline.errors import Malformed
+from pipeline.errors import Malformed, Unprocessable
 from pipeline.events.envelope import Record
 from pipeline.events.scores import EntityType, ScoreEvent, ScoreSource
 from pipeline.gateway.intake import Intake, id_in_path
-from pipeline.gateway.opik.batch import Items, Taken, Unprocessable, decoded
+from pipeline.gateway.opik.batch import Items, Taken, decoded
 from pipeline.gateway.opik.values import Reception, decimal
 from pipeline.topics import SCORES
 

@@ -4,8 +4,6 @@ In the strict regime a thread must be closed before it is scored; the answer the
 the same request are stored all the same.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -13,8 +11,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pipeline.adapters.telemetry import logs
-from pipeline.errors import Conflict, Malformed, StorageUnavailable, Unknown
+from pipeline.errors import Conflict, Malformed, Unprocessable
 from pipeline.events.controls import Command, CommandKind
 from pipeline.events.envelope import Record
 from pipeline.events.identity import ThreadRef, parse_thread_key, thread_model_id
@@ -22,15 +19,11 @@ from pipeline.events.scores import ScoreEvent
 from pipeline.events.threads import CommandReply
 from pipeline.gateway.commands import Commands
 from pipeline.gateway.intake import Intake
-from pipeline.gateway.opik.batch import Items, Taken, Unprocessable, bounded, decoded
+from pipeline.gateway.lookup import Lookup
+from pipeline.gateway.opik.batch import Items, Taken, bounded, decoded
 from pipeline.gateway.opik.scores import ScoreFields, author_of, name_of, require_any, score_values
 from pipeline.gateway.opik.values import Reception
 from pipeline.topics import TRACES
-
-ThreadExists = Callable[[str, UUID, str], Awaitable[bool]]
-"""Tells whether storage knows a thread, by workspace, project id and thread id; raises StorageUnavailable."""
-
-_log = logs.logger(__name__)
 
 
 class ThreadScore(ScoreFields, kw_only=True, gc=False):
@@ -137,16 +130,16 @@ def _thread_of(
 class Threads:
     """The routes that take commands about threads."""
 
-    def __init__(self, intake: Intake, commands: Commands, thread_exists: ThreadExists | None) -> None:
+    def __init__(self, intake: Intake, commands: Commands, lookup: Lookup) -> None:
         self._intake: Final = intake
         self._commands: Final = commands
-        self._thread_exists: Final = thread_exists
+        self._lookup: Final = lookup
 
     async def close(self, request: Request) -> Response:
         """PUT traces/threads/close; 404 only where the stream had nothing to close and storage knows no such thread."""
         records, replies = await self._ask_by_name("close", request)
         idle = [record for record, reply in zip(records, replies, strict=True) if reply.outcome == "ignored"]
-        await self._require_known(idle)
+        await self._lookup.require_threads([parse_thread_key(record.key or b"") for record in idle])
         return Response(status_code=204)
 
     async def open(self, request: Request) -> Response:
@@ -191,17 +184,3 @@ class Threads:
 
     def _bounded(self, records: list[Record]) -> list[Record]:
         return [bounded(record, self._intake.settings.event_bytes_max) for record in records]
-
-    async def _require_known(self, commands: Sequence[Record]) -> None:
-        """Raise Unknown where storage can tell that one of these threads does not exist."""
-        if self._thread_exists is None or not commands:
-            return
-        threads = [parse_thread_key(command.key or b"") for command in commands]
-        try:
-            known = await asyncio.gather(*(self._thread_exists(*thread) for thread in threads))
-        except StorageUnavailable as error:
-            _log.warning("nobody can tell whether the threads exist", reason=str(error))
-            return
-        missing = [thread.thread_id for thread, is_known in zip(threads, known, strict=True) if not is_known]
-        if missing:
-            raise Unknown(f"Thread not found: {', '.join(sorted(missing))}")

@@ -7,7 +7,7 @@ import pytest
 from pipeline.errors import Malformed, TooLarge
 from pipeline.events.envelope import Record
 from pipeline.gateway.opik import batch
-from pipeline.gateway.opik.batch import Items, Taken, Unprocessable, bounded, decoded
+from pipeline.gateway.opik.batch import Items, Taken, bounded, decoded
 
 
 class Thing(msgspec.Struct):
