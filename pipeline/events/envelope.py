@@ -31,7 +31,7 @@ def headers_of(kind: Kind) -> Headers:
     return ((HEADER_KIND, kind.encode()), SCHEMA_VERSION_HEADER)
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """The fields that every stored event has.
 
     `version_us` orders the events of one thing: the client's `last_updated_at` where it sends one, else the time of

@@ -5,7 +5,7 @@ from typing import Any
 
 import helm_python as helm
 import jsonschema
-import kubernetes_validate.utils as kubernetes_validate
+from kubernetes_validate import utils as kubernetes_validate
 import pytest
 import yaml
 
@@ -18,6 +18,8 @@ from tests.deploy.chart import CHART, PROCESSES, ROOT, VALUES, Manifest, of_kind
 pytestmark = pytest.mark.helm
 
 CRDS = {path.stem: json.loads(path.read_text()) for path in (Path(__file__).parent / "crds").glob("*.json")}
+# It reads the definitions of all kinds again for every object.
+kubernetes_validate.schema_contents = cache(kubernetes_validate.schema_contents)
 VERSIONS = list(dict.fromkeys(kubernetes_validate.all_versions()))[-2:]
 
 
