@@ -39,7 +39,7 @@ machine: setup
 	@$(BIN)/python -m tests.apache_kafka.prepare || echo "going on without Apache Kafka"
 
 test: check machine ## everything a release must pass (20 minutes)
-	@$(BIN)/pytest -q --durations=10 tests/integration tests/contract tests/browser
+	@$(BIN)/pytest -q --durations=10 tests/deploy tests/integration tests/contract tests/browser
 
 fault: machine ## long, seeded fault suites: make fault SEED=1
 	@$(BIN)/pytest -q tests/fault --seed $(or $(SEED),1)

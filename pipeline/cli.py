@@ -61,6 +61,15 @@ def reconcile(*, as_json: bool) -> None:
 
 
 @threadline.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+def reseed(*, as_json: bool) -> None:
+    """Make the open threads anew from storage, where the stream's changelog, or the whole log, is lost."""
+    from pipeline.commands import reseed as command  # noqa: PLC0415
+
+    command.run(settings.load(), as_json=as_json)
+
+
+@threadline.command()
 @click.option("--data-dir", type=click.Path(path_type=Path), default=Path(".threadline"), show_default=True)
 @click.option("--port", type=int, default=8080, show_default=True, help="Port of the page and the API.")
 @click.option("--thread-timeout", default=None, help="Silence that closes a thread, e.g. 15m or 3s.")
@@ -103,6 +112,17 @@ def stream(*, as_json: bool, threads: int | None, quick: bool, peers: bool) -> N
     from pipeline.commands.bench import stream as command  # noqa: PLC0415
 
     command.run(as_json=as_json, threads=threads, quick=quick, peers=peers)
+
+
+@bench.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+@click.option("--traces", type=click.IntRange(min=2000), default=None, help="Traces to store.  [default: 1,000,000]")
+@click.option("--quick", is_flag=True, help="A tenth of the traces, in under 2 minutes.")
+def query(*, as_json: bool, traces: int | None, quick: bool) -> None:
+    """Read over HTTP: a search, one thread, one conversation, a filtered page, with a million traces stored."""
+    from pipeline.commands.bench import query as command  # noqa: PLC0415
+
+    command.run(as_json=as_json, traces=traces, quick=quick)
 
 
 @threadline.command(hidden=True)

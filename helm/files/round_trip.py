@@ -1,4 +1,4 @@
-"""Send one turn of a thread to the address in the first argument, close the thread, read the trace back, delete both."""
+"""Send one turn of a thread to the address that is given, close the thread, read the turn back, delete both."""  # noqa: INP001
 
 import json
 import sys

@@ -39,7 +39,7 @@ async def _serve(settings: Settings, health: Health, stop: asyncio.Event) -> Non
         clock,
         EventProducer(settings.kafka, client_id="threadline-serve"),
         ReplyReader(settings.kafka, waiters_max=settings.gateway.commands_in_flight_max),
-        thread_exists=query.thread_exists,
+        storage=query,
     )
     app = build(
         {"gateway": gateway.routes(), "query": query.routes()},

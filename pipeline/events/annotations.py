@@ -1,13 +1,20 @@
 """People's remarks: tags, comments and display names.
 
 Tags are kept per tag: the last of added and removed counts, and a reset forgets every tag of an older version. A
-comment is (entity, comment_id); its newest text counts, unless it was deleted.
+comment is (entity, comment_id); its newest text counts, unless it was ever deleted.
 """
 
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from pipeline.events.envelope import Event, Record, record_of
+
+
+class CommentPlace(NamedTuple):
+    """What a comment stands on, and whether it was deleted."""
+
+    entity_id: UUID
+    is_deleted: bool
 
 
 class AnnotationEvent(Event, frozen=True, kw_only=True, omit_defaults=True):

@@ -47,12 +47,17 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The timeout, and the score regime, of one workspace, or of all that have none of their own (`workspace` None).
 
-    A value of None takes the workspace's own value back.
+    A value of None takes the workspace's own value back. The latest `requested_at_us` counts, of equal ones the last in
+    the log. What Opik's pages keep in a workspace, `truncation_on_tables`
+    and `color_map`, is kept for those who ask for it; no stage acts on it.
     """
 
     workspace: str | None = None
+    requested_at_us: int = 0
     timeout_ms: int | None = None
     score_regime: ScoreRegime | None = None
+    truncation_on_tables: bool | None = None
+    color_map: dict[str, str] | None = None
 
     def record(self, partition: int) -> Record:
         """Return the record for one partition of the topic `traces`; it must be written to every one."""

@@ -18,7 +18,8 @@ class ThreadEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
     """What became of a thread's session.
 
     `session_id` = log id, partition and offset of its first record; `first_offset` and `last_offset` span its
-    activity in that partition. Times are log times, in microseconds since 1970 UTC: `closed_at_us` of a session closed
+    activity in that partition; a session that was carried over from a log that is lost may have its last activity in
+    `last_log_id`, another log than `session_log_id`. Times are log times, in microseconds since 1970 UTC: `closed_at_us` of a session closed
     for inactivity is its deadline. `activities` counts the events that moved its deadline, the first one included.
     """
 
@@ -31,6 +32,7 @@ class ThreadEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
     session_partition: int
     first_offset: int
     last_offset: int
+    last_log_id: UUID | None = None
     opened_at_us: int
     last_activity_at_us: int
     closed_at_us: int | None = None
@@ -54,4 +56,5 @@ class CommandReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         return Record(None, msgspec.json.encode(self), headers_of("reply"), partition)
 
 
+THREAD_DECODER = msgspec.json.Decoder(ThreadEvent)
 REPLY_DECODER = msgspec.json.Decoder(CommandReply)

@@ -8,12 +8,15 @@ from pipeline.adapters.clock import Clock
 from pipeline.adapters.web.budget import ByteBudget
 from pipeline.gateway.commands import Commands, Replies
 from pipeline.gateway.intake import Intake
+from pipeline.gateway.lookup import Lookup, Storage
+from pipeline.gateway.opik.annotations import Comments, Tags
 from pipeline.gateway.opik.scores import Scores
 from pipeline.gateway.opik.spans import Spans
-from pipeline.gateway.opik.threads import ThreadExists, Threads
+from pipeline.gateway.opik.threads import Threads
 from pipeline.gateway.opik.traces import Traces
+from pipeline.gateway.opik.workspaces import Workspaces
 from pipeline.gateway.publish import Producer, Publisher
-from pipeline.gateway.routes import write_routes
+from pipeline.gateway.routes import other_routes, span_routes, thread_routes, trace_routes
 from pipeline.settings import GatewaySettings
 
 
@@ -30,7 +33,8 @@ class RunningProducer(Producer, Protocol):
 class Gateway:
     """The write side of the HTTP process.
 
-    `thread_exists` asks storage whether it knows a thread; without it closing a thread never answers 404.
+    `storage` tells which threads and comments there are; without it no thread is ever unknown, and no comment can be
+    changed.
     """
 
     def __init__(
@@ -39,7 +43,7 @@ class Gateway:
         clock: Clock,
         producer: RunningProducer,
         replies: Replies,
-        thread_exists: ThreadExists | None = None,
+        storage: Storage | None = None,
     ) -> None:
         self._producer: Final = producer
         self._replies: Final = replies
@@ -48,13 +52,13 @@ class Gateway:
         self._publisher: Final = Publisher(settings, producer, self.budget)
         intake = Intake(settings, clock, self._publisher, self.budget)
         commands = Commands(settings, clock, self._publisher, replies)
-        self._routes: Final = write_routes(
-            Traces(intake),
-            Spans(intake),
-            Scores(intake, "trace"),
-            Scores(intake, "span"),
-            Threads(intake, commands, thread_exists),
-        )
+        lookup = Lookup(storage, seconds_max=settings.lookup_seconds_max)
+        self._routes: Final = [
+            *thread_routes(Threads(intake, commands, lookup), Tags(intake, lookup), Comments(intake, lookup, "thread")),
+            *trace_routes(Traces(intake), Scores(intake, "trace"), Comments(intake, lookup, "trace")),
+            *span_routes(Spans(intake), Scores(intake, "span"), Comments(intake, lookup, "span")),
+            *other_routes(Workspaces(intake)),
+        ]
 
     def routes(self) -> list[Route]:
         """Return the routes of the write side, in order of precedence."""

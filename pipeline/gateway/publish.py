@@ -5,7 +5,8 @@ in the meantime: they are still held.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
 from pipeline.adapters.telemetry import logs
@@ -24,6 +25,9 @@ class Producer(Protocol):
 
     async def publish(self, topic: Topic, records: Sequence[Record]) -> None:
         """Publish `records` and return when the broker has every one; raises BrokerUnavailable."""
+
+    async def partitions(self, topic: Topic) -> int:
+        """Return how many partitions `topic` has; raises BrokerUnavailable."""
 
 
 class Publisher:
@@ -46,9 +50,28 @@ class Publisher:
         sending = asyncio.create_task(self._send(records_by_topic, size))
         self._sending.add(sending)
         sending.add_done_callback(self._sent)
+        async with self._in_time():
+            await asyncio.shield(sending)
+
+    async def publish_everywhere(self, topic: Topic, record_for: Callable[[int], Record]) -> None:
+        """Publish to every partition of `topic` the record that `record_for` makes of its number.
+
+        Raises as `publish` does; then some partitions may have it and others not, until it is done again.
+        """
+        async with self._in_time():
+            partitions = await self._producer.partitions(topic)
+        await self.publish({topic: [record_for(number) for number in range(partitions)]})
+
+    async def drain(self) -> None:
+        """Return when nothing is on its way to Kafka any more."""
+        while self._sending:
+            await asyncio.wait(self._sending)
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(self._settings.publish_timeout_seconds):
-                await asyncio.shield(sending)
+                yield
         except TimeoutError as error:
             GATEWAY_OVERLOADS.labels("publish_timeout").inc()
             raise Overloaded(
@@ -58,11 +81,6 @@ class Publisher:
         except BrokerUnavailable:
             GATEWAY_OVERLOADS.labels("broker").inc()
             raise
-
-    async def drain(self) -> None:
-        """Return when nothing is on its way to Kafka any more."""
-        while self._sending:
-            await asyncio.wait(self._sending)
 
     async def _send(self, records_by_topic: Mapping[Topic, Sequence[Record]], size: int) -> None:
         try:

@@ -23,6 +23,7 @@ OnLine = Callable[[str, str], None]
 _START_SECONDS_MAX: Final = 60.0
 _GRACE_SECONDS: Final = 30.0
 _PARTITIONS: Final = 8
+_CLICKHOUSE_FOLDER: Final = "clickhouse"
 
 
 class Stack:
@@ -65,8 +66,11 @@ class Stack:
     async def start(self) -> None:
         """Start everything and return when every stage takes work; raises FatalError where one does not."""
         self._data_dir.mkdir(parents=True, exist_ok=True)
+        has_stored = (self._data_dir / _CLICKHOUSE_FOLDER).exists()
         await asyncio.gather(self._broker.start(), self._start_clickhouse())
-        await self._migrate()
+        await self._run_to_end("migrate")
+        if has_stored:  # by an earlier run, whose log is gone: its open threads go on in the new one
+            await self._run_to_end("reseed")
         await asyncio.gather(*(self._start_stage(name) for name in STAGES))
 
     async def stop(self) -> None:
@@ -98,7 +102,7 @@ class Stack:
             self._failures.put_nowait(f"{name} ended with exit code {code}:\n{child.tail}")
 
     async def _start_clickhouse(self) -> None:
-        path = self._data_dir / "clickhouse"
+        path = self._data_dir / _CLICKHOUSE_FOLDER
         argv = [sys.executable, "-m", "pipeline.local.clickhouse", "--port", str(self._clickhouse_port)]
         await self._start_child("clickhouse", [*argv, "--path", str(path)], lambda line: "listens on" in line)
 
@@ -107,14 +111,14 @@ class Stack:
         own = {"THREADLINE_OPERATION_PORT": str(self._operation_ports[name])}
         await self._start_child(name, argv, is_ready, own)
 
-    async def _migrate(self) -> None:
-        migrate = await ChildProcess.start(
-            [sys.executable, "-m", "pipeline", "migrate"],
+    async def _run_to_end(self, command: str) -> None:
+        child = await ChildProcess.start(
+            [sys.executable, "-m", "pipeline", command],
             env=self._environment,
-            on_line=lambda line: self._on_line("migrate", line),
+            on_line=lambda line: self._on_line(command, line),
         )
-        if await migrate.wait() != 0:
-            raise FatalError(f"migrate failed:\n{migrate.tail}")
+        if await child.wait() != 0:
+            raise FatalError(f"{command} failed:\n{child.tail}")
 
     async def _start_child(
         self, name: str, argv: list[str], says_ready: Callable[[str], bool], own: Mapping[str, str] | None = None

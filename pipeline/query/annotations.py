@@ -5,6 +5,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from pipeline.errors import Unknown
+from pipeline.events.annotations import CommentPlace
 from pipeline.query.reader import Reader
 from pipeline.query.rows import AUTHOR, Comment
 from pipeline.query.times import iso
@@ -12,21 +13,22 @@ from pipeline.query.times import iso
 _COMMENTS: Final = """
 SELECT
     entity_id, comment_id,
-    argMax((event, ifNull(text, ''), ifNull(author, '')), (version_us, event, ifNull(text, ''))) AS newest,
+    argMax((ifNull(text, ''), ifNull(author, '')), (version_us, ifNull(text, ''))) AS newest,
     argMin(ifNull(author, ''), (version_us, ifNull(author, ''))) AS first_author,
     min(received_at_us) AS created_us, max(version_us) AS updated_us
 FROM annotation_events
 WHERE workspace = {workspace:String} AND entity_type = {entity_type:String} AND annotation = 'comment'
   AND toUInt128(entity_id) IN {entities:Array(UInt128)}
 GROUP BY entity_id, comment_id
-HAVING newest.1 = 'set'
+HAVING countIf(event = 'delete') = 0
 ORDER BY created_us, comment_id"""
 
-_COMMENT: Final = """
-SELECT DISTINCT entity_id
+_PLACES: Final = """
+SELECT comment_id, entity_id, countIf(event = 'delete') > 0 AS is_deleted
 FROM annotation_events
-WHERE workspace = {workspace:String} AND annotation = 'comment' AND comment_id = {comment_id:UUID}
-  AND entity_type = {entity_type:String}"""
+WHERE workspace = {workspace:String} AND annotation = 'comment' AND comment_id IN {comments:Array(UUID)}
+  AND entity_type = {entity_type:String}
+GROUP BY comment_id, entity_id"""
 
 
 class Remark(NamedTuple):
@@ -49,19 +51,26 @@ async def comments_of(
     return found
 
 
-async def comment(reader: Reader, workspace: str, entity_type: str, comment_id: UUID) -> Comment:
-    """Return one comment; raises Unknown where there is none of that id."""
-    parameters = {"workspace": workspace, "entity_type": entity_type, "comment_id": str(comment_id)}
-    entities = [row["entity_id"] for row in await reader.ask(_COMMENT, parameters)]
-    for remarks in (await comments_of(reader, workspace, entity_type, entities)).values():
-        for remark in remarks:
-            if remark.comment.id == comment_id:
-                return remark.comment
+async def comment(reader: Reader, workspace: str, entity_type: str, entity_id: UUID, comment_id: UUID) -> Comment:
+    """Return one comment; raises Unknown where there is none of that id on that entity."""
+    for remark in (await comments_of(reader, workspace, entity_type, [entity_id])).get(entity_id, []):
+        if remark.comment.id == comment_id:
+            return remark.comment
     raise Unknown(f"Comment not found: {comment_id}")
 
 
+async def comment_places(
+    reader: Reader, workspace: str, entity_type: str, comment_ids: Sequence[UUID]
+) -> dict[UUID, CommentPlace]:
+    """Return where comments stand, deleted ones too; those that nothing is known of are not in it."""
+    comments = [str(comment_id) for comment_id in comment_ids]
+    parameters = {"workspace": workspace, "entity_type": entity_type, "comments": comments}
+    rows = await reader.ask(_PLACES, parameters)
+    return {row["comment_id"]: CommentPlace(row["entity_id"], bool(row["is_deleted"])) for row in rows}
+
+
 def _comment(row: Mapping[str, Any]) -> Comment:
-    _, text, author = row["newest"]
+    text, author = row["newest"]
     return Comment(
         id=row["comment_id"],
         text=text,

@@ -1,55 +1,67 @@
-"""The named parts that statements are made of: traces that live, sessions, threads, costs, reviews.
+"""The named parts that statements are made of: traces that live, sessions, threads, costs, scores.
 
-Each is a SELECT that may name parts before it. `thread_parts` and `trace_parts` give them in order, for a whole
-project or narrowed to `thread_ids` by the leading columns of the sorting keys.
+Each is a SELECT that may name other parts. `thread_parts` and `trace_parts` give them, for a whole project or narrowed
+to `thread_ids` by the leading columns of the sorting keys.
 
-FINAL, not argMax: folding 1 M rows of `traces` to 50 k threads took 61 ms with FINAL (partitions merged apart, which
-is sound because a row's partition follows from its id), 255 ms with GROUP BY and argMax, 51 ms with neither.
+What they cost was measured with 1 M traces in 50 k threads, as CPU of ClickHouse; three rules follow.
+
+* FINAL, not argMax over versions (partitions merged apart, which is sound because a row's partition follows from its
+  id). Conditions on columns of the sorting key stand in PREWHERE, which FINAL does not choose by itself: they hold for
+  all versions of a row or for none, and reading 2000 threads took 104 ms so, 356 ms without.
+* What is compared is one number (`_place`, `_BEGIN`, `_END`), not a tuple, which has no fast path in min, max and
+  argMin: folding the project took 182 ms so, 1054 ms with tuples.
+* Deletions are rare and looked for first (`deletions.any_deleted`): without any, nothing is compared with them.
 """
 
 from typing import Final, Literal
 
 _NARROW: Final = "/* narrow */"
 _BY_THREADS: Final = "AND thread_id IN {thread_ids:Array(String)}"
+_LOG_BITS: Final = 64
+_TIME_BITS: Final = 128
 
-DELETIONS: Final = """
+
+def _place(log_id: str, offset: str) -> str:
+    """Return the SQL of a place in the logs as one number: log ids are UUIDv7, so it orders places over logs."""
+    return f"(bitShiftLeft(toInt256(toUInt128({log_id})), {_LOG_BITS}) + {offset})"
+
+
+DELETED: Final = """
+    workspace = {workspace:String} AND project_id = {project_id:UUID} /* narrow */
+    AND event = 'closed' AND reason = 'deleted' AND closed_at_us IS NOT NULL"""
+
+DELETIONS: Final = f"""
     SELECT thread_id, max(assumeNotNull(closed_at_us)) AS deleted_at_us
     FROM thread_events
-    WHERE workspace = {workspace:String} AND project_id = {project_id:UUID} /* narrow */
-      AND event = 'closed' AND reason = 'deleted' AND closed_at_us IS NOT NULL
-    GROUP BY thread_id"""
+    WHERE {DELETED}
+    GROUP BY thread_id"""  # noqa: S608 - composed of constants of this module
 """Threads that were ever deleted, and when last: older traces stay gone, whatever closed the thread since."""
 
-SURVIVORS: Final = """
-    SELECT id
-    FROM traces FINAL INNER JOIN deletions USING (thread_id)
-    WHERE workspace = {workspace:String} AND project_id = {project_id:UUID} /* narrow */
-      AND thread_id IN (SELECT thread_id FROM deletions) AND first_version_us > deleted_at_us"""
-
-LIVE: Final = """
+_ALL: Final = """
     SELECT *
     FROM traces FINAL
-    WHERE workspace = {workspace:String} AND project_id = {project_id:UUID} /* narrow */
-      AND (thread_id NOT IN (SELECT thread_id FROM deletions) OR id IN (SELECT id FROM survivors))"""
-"""The traces of the project without those that went with their thread. Deleted threads are few, so only theirs join."""
+    PREWHERE workspace = {workspace:String} AND project_id = {project_id:UUID} /* narrow */"""
+_DELETED: Final = "(SELECT (groupArray(thread_id), groupArray(deleted_at_us)) FROM deletions)"
+_SURVIVING: Final = f"""
+    WHERE first_version_us > transform(
+        thread_id, {_DELETED}.1, {_DELETED}.2, toInt64('-9223372036854775808')
+    )"""
 
-SESSIONS: Final = """
+SESSIONS: Final = f"""
     SELECT
         thread_id,
-        max((toUInt128(session_log_id), first_offset)) AS session,
-        maxIf((toUInt128(session_log_id), first_offset), event = 'closed') AS closed_session,
-        argMaxIf(
-            (toUInt128(session_log_id), last_offset), (toUInt128(session_log_id), first_offset, last_offset),
-            event = 'closed'
-        ) AS closed_activity,
+        max({_place("session_log_id", "first_offset")}) AS session,
+        maxIf({_place("session_log_id", "first_offset")}, event = 'closed') AS closed_session,
+        maxIf({_place("last_log_id", "last_offset")}, event = 'closed') AS closed_activity,
         countIf(event = 'closed') > 0 AND closed_session = session AS is_closed,
         max(greatest(opened_at_us, ifNull(closed_at_us, 0))) AS changed_at_us,
         maxIf(ifNull(closed_at_us, 0), event = 'closed' AND reason = 'deleted') AS deleted_at_us
     FROM thread_events
-    WHERE workspace = {workspace:String} AND project_id = {project_id:UUID} /* narrow */
+    WHERE workspace = {{workspace:String}} AND project_id = {{project_id:UUID}} /* narrow */
       AND event IN ('opened', 'closed')
-    GROUP BY thread_id"""
-"""The latest session of each thread. Log ids are UUIDv7, so (log id, offset) orders sessions over logs."""
+    GROUP BY thread_id"""  # noqa: S608 - composed of constants of this module
+"""The latest session of each thread, and the end of the latest that was closed: sessions of a thread follow each other,
+so the latest closed one is also that with the last activity."""
 
 MODEL: Final = """bitOr(
             bitAnd(
@@ -61,6 +73,15 @@ MODEL: Final = """bitOr(
         )"""
 """`identity.thread_model_id`, the UUIDv5 of project and thread id, as a number: SHA1 with version and variant set."""
 
+_BEGIN: Final = f"""(bitShiftLeft(ifNull(toInt256(start_time_us), toInt256('18446744073709551616')), {_TIME_BITS})
+            + toUInt128(id))"""
+"""The order in which traces begin; one without a start is the last."""
+_END: Final = f"""(bitShiftLeft(
+                if(isNull(end_time_us), toInt256(0), toInt256('36893488147419103232'))
+                    + toInt256(coalesce(end_time_us, start_time_us, 0)), {_TIME_BITS}
+            ) + toUInt128(id))"""
+"""The order in which traces end; one without an end comes before all that have one, by its start."""
+
 FOLDED: Final = f"""
     SELECT
         thread_id,
@@ -68,21 +89,27 @@ FOLDED: Final = f"""
         min(toUInt128(id)) AS first_trace,
         min(start_time_us) AS start_us,
         max(end_time_us) AS end_us,
-        argMin((id, input_preview, input_bytes), (isNull(start_time_us), ifNull(start_time_us, 0), toUInt128(id)))
-            AS first,
-        argMaxIf((id, output_preview, output_bytes), (ifNull(end_time_us, 0), toUInt128(id)), end_time_us IS NOT NULL)
-            AS last,
+        argMin(id, {_BEGIN}) AS first_id,
+        argMax(id, {_END}) AS last_id,
+        argMin(ifNull(input_preview, ''), {_BEGIN}) AS first_preview,
+        argMax(ifNull(output_preview, ''), {_END}) AS last_preview,
+        argMin(input_bytes, {_BEGIN}) AS first_bytes,
+        argMax(output_bytes, {_END}) AS last_bytes,
         min(created_at_us) AS created_us,
         max(last_updated_at_us) AS updated_us,
         argMin(source, toUInt128(id)) AS source,
         argMin(environment, toUInt128(id)) AS environment,
-        max((toUInt128(activity_log_id), toInt64(activity_offset))) AS activity,
+        max({_place("activity_log_id", "activity_offset")}) AS activity,
+        (end_us - start_us) / 1000 AS duration_ms,
+        traces * 2 AS messages,
         {MODEL} AS model
     FROM live
     WHERE thread_id != ''
     GROUP BY thread_id"""  # noqa: S608 - composed of constants of this module
+"""Threads as their traces tell of them. The last message is that of the trace that ended last; of the one that began
+last where none has ended."""
 
-THREADS: Final = """
+STATED: Final = """
     SELECT
         folded.*,
         sessions.is_closed AND activity > sessions.closed_activity AS is_reopening,
@@ -90,23 +117,22 @@ THREADS: Final = """
         if(is_inactive, 'inactive', 'active') AS status,
         if(is_reopening, activity, sessions.session) AS reopened,
         sessions.deleted_at_us AS deleted_at_us,
-        greatest(updated_us, sessions.changed_at_us) AS last_updated_us,
-        (end_us - start_us) / 1000 AS duration_ms,
-        traces * 2 AS messages,
-        first.1 AS first_id, first.2 AS first_preview, first.3 AS first_bytes,
-        last.1 AS last_id, last.2 AS last_preview, last.3 AS last_bytes
+        greatest(updated_us, sessions.changed_at_us) AS last_updated_us
     FROM folded LEFT JOIN sessions USING (thread_id)"""
 """Threads with their status. A trace that is stored before the `opened` of its session makes the thread active
 already (`is_reopening`), and counts as the reopening that human scores must be younger than."""
+SESSION_COLUMNS: Final = frozenset(
+    {"is_reopening", "is_inactive", "status", "reopened", "deleted_at_us", "last_updated_us"}
+)
+"""What `stated` knows and `folded` does not."""
 
 COSTS: Final = """
-    SELECT thread_id, sumMap(usage) AS usage, sum(cost) AS cost
+    SELECT thread_id, sumMap(usage) AS usage, sum(total_estimated_cost) AS cost
     FROM (
-        SELECT toUInt128(trace_id) AS trace, sumMap(usage) AS usage, sum(total_estimated_cost) AS cost
+        SELECT toUInt128(trace_id) AS trace, usage, total_estimated_cost
         FROM spans FINAL
-        WHERE workspace = {workspace:String} AND toUInt128(trace_id) IN (SELECT toUInt128(id) FROM live)
-        GROUP BY trace
-    ) AS spent INNER JOIN (SELECT thread_id, toUInt128(id) AS trace FROM live) AS named USING (trace)
+        PREWHERE workspace = {workspace:String} AND toUInt128(trace_id) IN (SELECT toUInt128(id) FROM live)
+    ) AS spent ANY INNER JOIN (SELECT thread_id, toUInt128(id) AS trace FROM live) AS named USING (trace)
     GROUP BY thread_id"""
 
 SCORE_AUTHORS: Final = """
@@ -161,25 +187,28 @@ TAGGED: Final = """
     GROUP BY entity"""
 """Tags by thread: of adding and removing the newest counts, and what is older than a reset is forgotten."""
 
-REVIEWED: Final = """
+THREADS: Final = f"""
     SELECT
-        threads.*,
+        stated.*,
         arrayFilter(
             author -> author.5 > deleted_at_us AND (
-                {lenient:Bool} OR ifNull(author.3.4, '') NOT IN ('ui', 'sdk') OR (author.3.5, author.3.6) > reopened
+                {{lenient:Bool}} OR ifNull(author.3.4, '') NOT IN ('ui', 'sdk')
+                OR {_place("author.3.5", "author.3.6")} > reopened
             ),
             authors
         ) AS counted,
         arraySort(arrayMap(added -> added.1, arrayFilter(added -> added.2 > deleted_at_us, added_tags))) AS tags
-    FROM threads
-    LEFT JOIN given ON given.entity = threads.model
-    LEFT JOIN tagged ON tagged.entity = threads.model"""
+    FROM stated
+    LEFT JOIN given ON given.entity = stated.model
+    LEFT JOIN tagged ON tagged.entity = stated.model"""  # noqa: S608 - composed of constants of this module
 """Threads with the scores that count and their tags. In the strict regime human scores count only if they were decided
 after the latest reopening; what is older than the thread's deletion went with it."""
+REVIEW_COLUMNS: Final = frozenset({"counted", "tags"})
+"""What `threads` knows and `stated` does not."""
 
 THREAD_SCORES: Final = """
     SELECT model AS entity, score.1 AS name, avg(toFloat64(score.3.1)) AS average
-    FROM reviewed ARRAY JOIN counted AS score
+    FROM threads ARRAY JOIN counted AS score
     GROUP BY entity, name"""
 
 SCORES: Final = """
@@ -190,19 +219,25 @@ SCORES: Final = """
 _BY_ENTITIES: Final = "AND toUInt128(entity_id) IN {entities:Array(UInt128)}"
 
 
-def trace_parts() -> dict[str, str]:
-    """Return `live`, the traces of a project."""
-    return {"deletions": DELETIONS, "survivors": SURVIVORS, "live": LIVE}
+def trace_parts(*, narrowed: bool = False, with_deletions: bool = True) -> dict[str, str]:
+    """Return `live`, the traces of a project; of threads that were deleted those that are younger.
 
-
-def thread_parts(*, narrowed: bool = False) -> dict[str, str]:
-    """Return `threads` and what it is made of; `narrowed` to the threads of the parameter `thread_ids`."""
-    parts = trace_parts() | {"sessions": SESSIONS, "folded": FOLDED, "threads": THREADS}
+    `with_deletions` may be false where `deletions.any_deleted` says that there are none.
+    """
+    parts = {"deletions": DELETIONS, "live": _ALL + _SURVIVING} if with_deletions else {"live": _ALL}
     return {name: part.replace(_NARROW, _BY_THREADS if narrowed else "") for name, part in parts.items()}
 
 
+def thread_parts(*, narrowed: bool = False, with_deletions: bool = True) -> dict[str, str]:
+    """Return `folded` and `stated`, and what they are made of; `narrowed` to the parameter `thread_ids`."""
+    sessions = SESSIONS.replace(_NARROW, _BY_THREADS if narrowed else "")
+    return trace_parts(narrowed=narrowed, with_deletions=with_deletions) | {
+        "sessions": sessions, "folded": FOLDED, "stated": STATED,
+    }  # fmt: skip
+
+
 def review_parts(*, narrowed: bool = False) -> dict[str, str]:
-    """Return `reviewed` and `scores` of threads; they need `threads`, and `lenient`, the score regime.
+    """Return `threads` and `scores` of threads; they need `stated`, and `lenient`, the score regime.
 
     `narrowed` to the parameter `entities`, model ids as numbers.
     """
@@ -212,7 +247,7 @@ def review_parts(*, narrowed: bool = False) -> dict[str, str]:
         "score_authors": authors.replace(_NARROW, narrow),
         "given": GIVEN,
         "tagged": TAGGED.replace(_NARROW, narrow),
-        "reviewed": REVIEWED,
+        "threads": THREADS,
         "scores": THREAD_SCORES,
     }
 

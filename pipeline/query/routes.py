@@ -1,6 +1,6 @@
 """What can be read over HTTP, and which function answers it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Final, TypeVar
 from uuid import UUID
@@ -16,9 +16,12 @@ from pipeline.adapters.telemetry import logs
 from pipeline.adapters.web.body import body_of
 from pipeline.adapters.web.budget import ByteBudget
 from pipeline.adapters.web.caller import caller_of
+from pipeline.adapters.web.configuration import configuration_of
 from pipeline.adapters.web.failures import JsonBytes
 from pipeline.errors import Malformed, StorageUnavailable
+from pipeline.events.annotations import CommentPlace
 from pipeline.events.identity import project_id
+from pipeline.events.scores import EntityType
 from pipeline.query import annotations, projects, spans, threads, traces, ui
 from pipeline.query.pages import flag_of, page_of, scope_of, search_of, uuid_of
 from pipeline.query.reader import Reader
@@ -26,6 +29,7 @@ from pipeline.query.rows import encode, line
 from pipeline.query.scores import thread_score_names
 from pipeline.query.statement import Scope
 from pipeline.query.stats import thread_stats
+from pipeline.query.workspaces import Regimes, setting_of
 from pipeline.settings import QuerySettings
 
 BODIES_BYTES_MAX: Final = 32 * 1024 * 1024
@@ -56,7 +60,7 @@ class Naming(msgspec.Struct, frozen=True):
 class Query:
     """The stage: routes over a client, which `start` connects and `stop` closes.
 
-    The client must carry `reader.query_settings`. `lenient` is the score regime (see `parts.COUNTED`).
+    The client must carry `reader.query_settings`. `lenient` is the score regime where no setting says one.
     """
 
     def __init__(
@@ -66,8 +70,8 @@ class Query:
         self._settings: Final = settings
         self._client: Final = client
         self._workspace_bytes_max: Final = workspace_bytes_max
-        self._lenient: Final = lenient
         self._reader: Final = Reader(client, settings, clock)
+        self._regimes: Final = Regimes(self._reader, clock, lenient=lenient)
         self._bodies: Final = ByteBudget(BODIES_BYTES_MAX, retry_after_seconds=1)
 
     async def start(self) -> None:
@@ -85,6 +89,16 @@ class Query:
         """Tell whether there is a trace of that thread."""
         return await threads.thread_exists(self._reader, Scope(workspace, project), thread_id)
 
+    async def thread_model_exists(self, workspace: str, model_id: UUID) -> bool:
+        """Tell whether there is a trace of the thread with that model id."""
+        return await threads.thread_model_exists(self._reader, workspace, model_id)
+
+    async def comment_places(
+        self, workspace: str, entity_type: EntityType, comment_ids: Sequence[UUID]
+    ) -> Mapping[UUID, CommentPlace]:
+        """Return where comments stand, deleted ones too."""
+        return await annotations.comment_places(self._reader, workspace, entity_type, comment_ids)
+
     def routes(self) -> list[BaseRoute]:
         """Return the routes, in order of precedence: fixed paths before those with an id in them."""
         get: dict[str, Endpoint] = {
@@ -92,15 +106,17 @@ class Query:
             "/v1/private/traces/threads": self._thread_page,
             "/v1/private/traces/threads/stats": self._thread_stats,
             "/v1/private/traces/threads/feedback-scores/names": self._thread_score_names,
-            "/v1/private/traces/threads/{model_id}/comments/{comment_id}": self._thread_comment,
+            "/v1/private/traces/threads/{id}/comments/{comment_id}": self._thread_comment,
             "/v1/private/traces": self._trace_page,
             "/v1/private/traces/{id}": self._trace,
             "/v1/private/traces/{id}/comments/{comment_id}": self._trace_comment,
             "/v1/private/spans": self._span_page,
             "/v1/private/spans/{id}": self._span,
+            "/v1/private/spans/{id}/comments/{comment_id}": self._span_comment,
             "/v1/private/projects": self._project_page,
             "/v1/private/projects/{id}": self._project,
             "/v1/private/auth/workspace": self._workspace_name,
+            "/v1/private/workspaces/configurations": self._configuration,
         }
         post: dict[str, Endpoint] = {
             "/v1/private/traces/search": self._trace_search,
@@ -130,7 +146,7 @@ class Query:
     async def _thread_search(self, request: Request) -> Response:
         wanted = search_of(await self._body(request))
         scope = scope_of(self._workspace(request), wanted.project_name, wanted.project_id)
-        return _stream(await threads.search(self._reader, scope, wanted, lenient=self._lenient))
+        return _stream(await threads.search(self._reader, scope, wanted, lenient=await self._lenient(request)))
 
     async def _trace(self, request: Request) -> Response:
         identity = uuid_of(request.path_params["id"], "id")
@@ -156,24 +172,31 @@ class Query:
 
     async def _thread_page(self, request: Request) -> Response:
         wanted = page_of(request.query_params, rows_max=self._settings.page_rows_max)
-        return _json(await threads.page(self._reader, self._scope(request), wanted, lenient=self._lenient))
+        return _json(
+            await threads.page(self._reader, self._scope(request), wanted, lenient=await self._lenient(request))
+        )
 
     async def _thread_stats(self, request: Request) -> Response:
         wanted = page_of(request.query_params, rows_max=self._settings.page_rows_max)
         stats = await thread_stats(
-            self._reader, self._scope(request), wanted.filters, wanted.between, wanted.search, lenient=self._lenient
+            self._reader,
+            self._scope(request),
+            wanted.filters,
+            wanted.between,
+            wanted.search,
+            lenient=await self._lenient(request),
         )
         return _json({"stats": stats})
 
     async def _thread_score_names(self, request: Request) -> Response:
-        names = await thread_score_names(self._reader, self._scope(request), lenient=self._lenient)
+        names = await thread_score_names(self._reader, self._scope(request), lenient=await self._lenient(request))
         return _json({"scores": [{"name": name, "type": "NUMERICAL"} for name in names]})
 
     async def _thread(self, request: Request) -> Response:
         body = _decoded(await self._body(request), Retrieval)
         scope = scope_of(self._workspace(request), body.project_name, body.project_id)
         found = await threads.thread(
-            self._reader, scope, body.thread_id, truncate=bool(body.truncate), lenient=self._lenient
+            self._reader, scope, body.thread_id, truncate=bool(body.truncate), lenient=await self._lenient(request)
         )
         return _json(found)
 
@@ -183,9 +206,12 @@ class Query:
     async def _trace_comment(self, request: Request) -> Response:
         return await self._comment(request, "trace")
 
-    async def _comment(self, request: Request, entity_type: str) -> Response:
-        identity = uuid_of(request.path_params["comment_id"], "comment_id")
-        return _json(await annotations.comment(self._reader, self._workspace(request), entity_type, identity))
+    async def _span_comment(self, request: Request) -> Response:
+        return await self._comment(request, "span")
+
+    async def _comment(self, request: Request, entity_type: EntityType) -> Response:
+        entity, identity = (uuid_of(request.path_params[name], name) for name in ("id", "comment_id"))
+        return _json(await annotations.comment(self._reader, self._workspace(request), entity_type, entity, identity))
 
     async def _exists(self, request: Request) -> Response:
         query = request.query_params
@@ -211,9 +237,15 @@ class Query:
     async def _workspace_name(self, request: Request) -> Response:
         return _json({"workspace_name": self._workspace(request)})
 
+    async def _configuration(self, request: Request) -> Response:
+        return _json(configuration_of(await setting_of(self._reader, self._workspace(request))))
+
     async def _auth(self, request: Request) -> Response:
         self._workspace(request)
         return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    async def _lenient(self, request: Request) -> bool:
+        return await self._regimes.is_lenient(self._workspace(request))
 
     def _workspace(self, request: Request) -> str:
         return caller_of(request, workspace_bytes_max=self._workspace_bytes_max).workspace

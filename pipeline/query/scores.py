@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any, Final, Literal
 from uuid import UUID
 
+from pipeline.query.deletions import any_deleted
 from pipeline.query.filters import Field, Predicate
 from pipeline.query.parts import review_parts, score_parts, thread_parts
 from pipeline.query.reader import Reader
@@ -34,7 +35,7 @@ async def scores_of(
 
 async def thread_score_names(reader: Reader, scope: Scope, *, lenient: bool) -> list[str]:
     """Return the names under which the project's threads have scores, in alphabetical order."""
-    parts = thread_parts() | review_parts()
+    parts = thread_parts(with_deletions=await any_deleted(reader, scope)) | review_parts()
     found = await reader.rows(
         Statement(parts, scope.parameters(lenient=lenient)), "SELECT DISTINCT name FROM scores", "ORDER BY name"
     )

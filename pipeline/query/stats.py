@@ -7,12 +7,13 @@ from typing import Any
 import msgspec
 
 from pipeline.query import filters
+from pipeline.query.deletions import any_deleted
 from pipeline.query.filters import Filter
 from pipeline.query.pages import TimeRange
 from pipeline.query.reader import Reader
 from pipeline.query.statement import Scope
 from pipeline.query.thread_fields import SEARCHED
-from pipeline.query.threads import chosen
+from pipeline.query.threads import chosen, source_of
 
 
 class Stat(msgspec.Struct, frozen=True):
@@ -28,10 +29,10 @@ async def thread_stats(
     lenient: bool,
 ) -> list[Stat]:  # fmt: skip
     """Return thread_count, duration (ms), and where there are any: cost, usage and scores, averaged over threads."""
-    statement = chosen(scope, wanted, between, lenient=lenient)
+    statement = chosen(scope, wanted, between, lenient=lenient, with_deletions=await any_deleted(reader, scope))
     if search:
         statement.where(filters.contains(search, SEARCHED, statement))
-    statement.choose("matching", "threads")
+    statement.choose("matching", source_of(statement))
     lengths, costs, scores = await asyncio.gather(
         reader.rows(statement, "SELECT count() AS threads, quantiles(0.5, 0.9, 0.99)(duration_ms) AS ms FROM matching"),
         reader.rows(

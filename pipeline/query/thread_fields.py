@@ -4,12 +4,15 @@ from typing import Final
 
 from pipeline.query.filters import Field, Predicate, column
 from pipeline.query.payloads import payload_field
-from pipeline.query.scores import score_field
 from pipeline.query.statement import Statement
 
 
-def _tags(predicate: Predicate, _key: str, _statement: Statement) -> str:
-    return f"model IN (SELECT model FROM reviewed WHERE {predicate('tags')})"  # noqa: S608 - values are bound
+def _scores(predicate: Predicate, key: str, _: Statement) -> str:
+    """Return the condition that one of the names which are `key` in whatever case has an average that matches."""
+    names = f"arrayFilter(name -> lowerUTF8(name) = lowerUTF8({key}), arrayDistinct(counted.1))"
+    values = "arrayMap(author -> toFloat64(author.3.1), arrayFilter(author -> author.1 = name, counted))"
+    average = f"arrayReduce('avg', {values})"
+    return f"arrayExists(name -> {predicate(average)}, {names})"
 
 
 _ID: Final = column("exact", "thread_id")
@@ -25,11 +28,11 @@ FIELDS: Final[dict[str, Field]] = {
     "end_time": column("time", "end_us"),
     "created_at": column("time", "created_us"),
     "last_updated_at": column("time", "last_updated_us"),
-    "feedback_scores": score_field("model"),
+    "feedback_scores": Field("score", _scores),
     "status": column("choice", "status"),
     "environment": column("choice", "environment"),
     "source": column("choice", "source"),
-    "tags": Field("list", _tags),
+    "tags": column("list", "tags"),
 }
 
 SEARCHED: Final = (column("text", "thread_id"), FIELDS["first_message"], FIELDS["last_message"])

@@ -7,6 +7,7 @@ moves is seen in both.
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -14,9 +15,10 @@ from pipeline.errors import Malformed, Unknown
 from pipeline.events.identity import thread_model_id
 from pipeline.query import filters, shapes, sorting
 from pipeline.query.annotations import comments_of
+from pipeline.query.deletions import any_deleted
 from pipeline.query.messages import put_messages
 from pipeline.query.pages import Page, Search, TimeRange, range_of
-from pipeline.query.parts import COSTS, review_parts, thread_parts
+from pipeline.query.parts import COSTS, MODEL, REVIEW_COLUMNS, SESSION_COLUMNS, review_parts, thread_parts
 from pipeline.query.reader import PARAMETER_BYTES_MAX, Reader, chunks
 from pipeline.query.rows import PageOf, Thread
 from pipeline.query.scores import scores_by_name
@@ -26,19 +28,40 @@ from pipeline.query.thread_fields import FIELDS, NEWEST_FIRST, SEARCHED, SORTS
 STREAM_CHUNK_THREADS: Final = 2000
 
 _DETAILS: Final = """SELECT
-    thread_id, status, deleted_at_us, start_us, end_us, messages, created_us,
-    last_updated_us, source, environment, counted, tags, first_id, first_bytes, last_id, last_bytes,
-    length(first_preview) AS first_preview_bytes, length(last_preview) AS last_preview_bytes,
-    first_preview, last_preview
-FROM reviewed"""
+    thread_id, status, deleted_at_us, start_us, end_us, messages, created_us, last_updated_us, source, environment,
+    counted, tags, first_id, last_id
+FROM threads"""
 _MODEL_KNOWN: Final = """
 SELECT thread_id FROM thread_ids
 WHERE workspace = {workspace:String} AND thread_model_id = {model_id:UUID} AND project_id = {project_id:UUID} LIMIT 1"""
 
 
+_NAMED: Final = """
+SELECT project_id, thread_id FROM thread_ids
+WHERE workspace = {workspace:String} AND thread_model_id = {model_id:UUID}
+LIMIT 1"""
+_COMPUTED: Final = f"""
+SELECT project_id, thread_id
+FROM (SELECT DISTINCT project_id, thread_id FROM traces WHERE workspace = {{workspace:String}} AND thread_id != '')
+WHERE {MODEL.replace("{project_id:String}", "toString(project_id)")} = {{model:UInt128}}
+LIMIT 1"""  # noqa: S608 - composed of constants
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """How threads are read; `maybe_deleted` is false where it is known that none of the project ever was."""
+
+    reader: Reader
+    scope: Scope
+    truncate: bool
+    lenient: bool
+    maybe_deleted: bool = True
+
+
 async def thread(reader: Reader, scope: Scope, thread_id: str, *, truncate: bool, lenient: bool) -> Thread:
     """Return one thread; raises Unknown where the project has none of that id."""
-    found = await _threads(reader, scope, [thread_id], truncate=truncate, lenient=lenient)
+    reading = _Reading(reader=reader, scope=scope, truncate=truncate, lenient=lenient)
+    found = await _threads(reading, [thread_id])
     if not found:
         raise Unknown(f"Thread not found: {thread_id[:200]}")
     return found[0]
@@ -46,8 +69,17 @@ async def thread(reader: Reader, scope: Scope, thread_id: str, *, truncate: bool
 
 async def thread_exists(reader: Reader, scope: Scope, thread_id: str) -> bool:
     """Tell whether the project has a trace with that thread id."""
-    statement = Statement(thread_parts(narrowed=True), scope.parameters(thread_ids=[thread_id]))
+    parts = thread_parts(narrowed=True, with_deletions=await any_deleted(reader, scope, [thread_id]))
+    statement = Statement(parts, scope.parameters(thread_ids=[thread_id]))
     return bool(await reader.rows(statement, "SELECT 1 AS found FROM live", "LIMIT 1"))
+
+
+async def thread_model_exists(reader: Reader, workspace: str, model_id: UUID) -> bool:
+    """Tell whether there is a trace of the thread with that model id: as the stream announced it, else computed."""
+    found = await reader.ask(_NAMED, {"workspace": workspace, "model_id": str(model_id)}) or await reader.ask(
+        _COMPUTED, {"workspace": workspace, "model": model_id.int}
+    )
+    return bool(found) and await thread_exists(reader, Scope(workspace, found[0]["project_id"]), found[0]["thread_id"])
 
 
 async def search(reader: Reader, scope: Scope, wanted: Search, *, lenient: bool) -> AsyncIterator[list[Thread]]:
@@ -56,39 +88,53 @@ async def search(reader: Reader, scope: Scope, wanted: Search, *, lenient: bool)
     The threads are chosen before this returns, so that what is wrong is raised before the first byte of an answer.
     """
     between = range_of(wanted.from_time, wanted.to_time)
-    statement = chosen(scope, wanted.filters or [], between, lenient=lenient)
+    deleted = await any_deleted(reader, scope)
+    statement = chosen(scope, wanted.filters or [], between, lenient=lenient, with_deletions=deleted)
     if wanted.last_retrieved_thread_model_id:
         first_trace, model = await _position(reader, scope, wanted.last_retrieved_thread_model_id)
         cursor = f"({statement.bind(first_trace, 'UInt128')}, {statement.bind(model, 'UInt128')})"
         statement.where(f"(first_trace, model) < {cursor}")
     limit = statement.bind(wanted.limit_or_default, "UInt32")
     tail = f"ORDER BY first_trace DESC, model DESC LIMIT {limit}"
-    rows = await reader.rows(statement, "SELECT thread_id FROM threads", tail)
-    ids = [row["thread_id"] for row in rows]
-    exclude = wanted.exclude or []
-    return _runs(reader, scope, ids, truncate=bool(wanted.truncate), exclude=exclude, lenient=lenient)
+    rows = await reader.rows(statement, "SELECT thread_id FROM " + source_of(statement), tail)  # noqa: S608 - a part of ours
+    return _runs(
+        _Reading(reader=reader, scope=scope, truncate=bool(wanted.truncate), lenient=lenient, maybe_deleted=deleted),
+        [row["thread_id"] for row in rows],
+        exclude=wanted.exclude or [],
+    )
 
 
 async def page(reader: Reader, scope: Scope, wanted: Page, *, lenient: bool) -> PageOf:
     """Return one page; without `sorting` the threads that changed last come first."""
     order = sorting.order_by(wanted.sorts, SORTS, NEWEST_FIRST)
-    statement = chosen(scope, wanted.filters, wanted.between, lenient=lenient)
+    deleted = await any_deleted(reader, scope)
+    statement = chosen(scope, wanted.filters, wanted.between, lenient=lenient, with_deletions=deleted)
     if wanted.search:
         statement.where(filters.contains(wanted.search, SEARCHED, statement))
     size, offset = statement.bind(wanted.size, "UInt32"), statement.bind(wanted.offset, "UInt32")
-    select = "SELECT thread_id, count() OVER () AS total FROM threads"
+    select = "SELECT thread_id, count() OVER () AS total FROM " + source_of(statement, order)  # noqa: S608 - a part of ours
     rows = await reader.rows(statement, select, f"{order} LIMIT {size} OFFSET {offset}")
     total = rows[0]["total"] if rows else await _count(reader, statement, wanted)
     content: list[Thread] = []
-    ids = [row["thread_id"] for row in rows]
-    async for run in _runs(reader, scope, ids, truncate=wanted.truncate, exclude=wanted.exclude, lenient=lenient):
+    reading = _Reading(reader=reader, scope=scope, truncate=wanted.truncate, lenient=lenient, maybe_deleted=deleted)
+    async for run in _runs(reading, [row["thread_id"] for row in rows], exclude=wanted.exclude):
         content += run
     return PageOf(page=wanted.number, size=len(content), total=total, content=content, sortable_by=list(SORTS))
 
 
-def chosen(scope: Scope, wanted: Sequence[filters.Filter], between: TimeRange | None, *, lenient: bool) -> Statement:
-    """Return the statement over `threads` that match; a thread is in a range if any of its time is."""
-    parts = thread_parts() | review_parts() | {"costs": COSTS}
+def chosen(
+    scope: Scope,
+    wanted: Sequence[filters.Filter],
+    between: TimeRange | None,
+    *,
+    lenient: bool,
+    with_deletions: bool = True,
+) -> Statement:
+    """Return the statement over the threads that match, which stand in the part `source_of` it.
+
+    A thread is in a range if any of its time is.
+    """
+    parts = thread_parts(with_deletions=with_deletions) | review_parts() | {"costs": COSTS}
     statement = Statement(parts, scope.parameters(lenient=lenient))
     filters.apply(wanted, FIELDS, statement)
     if between:
@@ -100,11 +146,18 @@ def chosen(scope: Scope, wanted: Sequence[filters.Filter], between: TimeRange | 
     return statement
 
 
+def source_of(statement: Statement, order: str = "") -> str:
+    """Return the simplest part that has the columns which the conditions of `statement`, or `order`, name."""
+    if statement.mentions(REVIEW_COLUMNS, order):
+        return "threads"
+    return "stated" if statement.mentions(SESSION_COLUMNS, order) else "folded"
+
+
 async def _count(reader: Reader, statement: Statement, wanted: Page) -> int:
     """Return how many rows there are, when the page has none to say it: the first page then has none either."""
     if wanted.number == 1:
         return 0
-    found = await reader.rows(statement, "SELECT count() AS total FROM threads")
+    found = await reader.rows(statement, "SELECT count() AS total FROM " + source_of(statement))  # noqa: S608 - a part of ours
     return int(found[0]["total"])
 
 
@@ -116,8 +169,9 @@ async def _position(reader: Reader, scope: Scope, cursor: str) -> tuple[int, int
     for thread_id in (await _named_by(reader, scope, cursor), cursor):
         if thread_id is None:
             continue
-        statement = Statement(thread_parts(narrowed=True), scope.parameters(thread_ids=[thread_id]))
-        found = await reader.rows(statement, "SELECT first_trace, model FROM threads")
+        parts = thread_parts(narrowed=True, with_deletions=await any_deleted(reader, scope, [thread_id]))
+        statement = Statement(parts, scope.parameters(thread_ids=[thread_id]))
+        found = await reader.rows(statement, "SELECT first_trace, model FROM folded")
         if found:
             return found[0]["first_trace"], found[0]["model"]
     raise Malformed(
@@ -140,21 +194,21 @@ async def _named_by(reader: Reader, scope: Scope, cursor: str) -> str | None:
     return found[0]["thread_id"] if found else None
 
 
-async def _runs(
-    reader: Reader, scope: Scope, ids: Sequence[str], *, truncate: bool, exclude: Sequence[str], lenient: bool
-) -> AsyncIterator[list[Thread]]:
+async def _runs(reading: _Reading, ids: Sequence[str], *, exclude: Sequence[str]) -> AsyncIterator[list[Thread]]:
     sizes = [len(thread_id.encode()) for thread_id in ids]
     for run in chunks(ids, sizes, bytes_max=PARAMETER_BYTES_MAX, items_max=STREAM_CHUNK_THREADS):
-        found = await _threads(reader, scope, run, truncate=truncate, lenient=lenient)
+        found = await _threads(reading, run)
         yield [shapes.without(row, exclude) for row in found]
 
 
-async def _threads(reader: Reader, scope: Scope, ids: Sequence[str], *, truncate: bool, lenient: bool) -> list[Thread]:
+async def _threads(reading: _Reading, ids: Sequence[str]) -> list[Thread]:
     """Return the threads `ids`, in that order; one that is gone by now is left out."""
+    reader, scope = reading.reader, reading.scope
     models = {thread_id: thread_model_id(scope.project_id, thread_id) for thread_id in ids}
-    parts = thread_parts(narrowed=True) | review_parts(narrowed=True) | {"costs": COSTS}
+    deleted = reading.maybe_deleted and await any_deleted(reader, scope, ids)
+    parts = thread_parts(narrowed=True, with_deletions=deleted) | review_parts(narrowed=True) | {"costs": COSTS}
     entities = [model.int for model in models.values()]
-    statement = Statement(parts, scope.parameters(thread_ids=list(ids), entities=entities, lenient=lenient))
+    statement = Statement(parts, scope.parameters(thread_ids=list(ids), entities=entities, lenient=reading.lenient))
     rows, costs, remarks = await asyncio.gather(
         reader.rows(statement, _DETAILS),
         reader.rows(statement, "SELECT * FROM costs"),
@@ -168,5 +222,5 @@ async def _threads(reader: Reader, scope: Scope, ids: Sequence[str], *, truncate
         comments = [remark.comment for remark in remarks.get(model, []) if remark.updated_us > row["deleted_at_us"]]
         scores = scores_by_name(row["counted"])
         found[thread_id] = shapes.thread(row, scope.project_id, model, scores, comments, spent.get(thread_id))
-    await put_messages(reader, scope.workspace, rows, found, truncate=truncate)
+    await put_messages(reader, scope.workspace, rows, found, truncate=reading.truncate)
     return [found[thread_id] for thread_id in ids if thread_id in found]

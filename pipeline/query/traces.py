@@ -9,6 +9,7 @@ from pipeline.errors import Unknown
 from pipeline.events.identity import DEFAULT_PROJECT_NAME, project_id
 from pipeline.query import filters, shapes, sorting
 from pipeline.query.annotations import comments_of
+from pipeline.query.deletions import any_deleted
 from pipeline.query.pages import Page, Search, TimeRange, range_of, uuid_of
 from pipeline.query.parts import DELETIONS, trace_parts
 from pipeline.query.payloads import Wanted, payloads, runs_of
@@ -76,7 +77,8 @@ async def search(reader: Reader, scope: Scope, wanted: Search) -> AsyncIterator[
 
     The traces are chosen before this returns, so that what is wrong is raised before the first byte of an answer.
     """
-    statement = _statement(scope, wanted.filters or [], range_of(wanted.from_time, wanted.to_time))
+    between = range_of(wanted.from_time, wanted.to_time)
+    statement = _statement(scope, wanted.filters or [], between, with_deletions=await any_deleted(reader, scope))
     if wanted.last_retrieved_id:
         cursor = statement.bind(uuid_of(wanted.last_retrieved_id, "last_retrieved_id").int, "UInt128")
         statement.where(f"toUInt128(id) < {cursor}")
@@ -88,7 +90,7 @@ async def search(reader: Reader, scope: Scope, wanted: Search) -> AsyncIterator[
 async def page(reader: Reader, scope: Scope, wanted: Page) -> PageOf:
     """Return one page; without `sorting` the newest ids come first."""
     order = sorting.order_by(wanted.sorts, SORTS, ("toUInt128(id) DESC",))
-    statement = _statement(scope, wanted.filters, wanted.between)
+    statement = _statement(scope, wanted.filters, wanted.between, with_deletions=await any_deleted(reader, scope))
     if wanted.search:
         statement.where(filters.contains(wanted.search, SEARCHED, statement))
     size, offset = statement.bind(wanted.size, "UInt32"), statement.bind(wanted.offset, "UInt32")
@@ -103,7 +105,7 @@ async def page(reader: Reader, scope: Scope, wanted: Page) -> PageOf:
 
 async def exists(reader: Reader, scope: Scope, *, source: str | None, thread_only: bool) -> bool:
     """Tell whether the project has a trace: of `source`, where given, and in a thread, where `thread_only`."""
-    statement = _statement(scope, [], None)
+    statement = _statement(scope, [], None, with_deletions=await any_deleted(reader, scope))
     if source:
         statement.where(f"source = {statement.bind(source, 'String')}")
     if thread_only:
@@ -111,8 +113,10 @@ async def exists(reader: Reader, scope: Scope, *, source: str | None, thread_onl
     return bool(await reader.rows(statement, "SELECT 1 AS found FROM live", "LIMIT 1"))
 
 
-def _statement(scope: Scope, wanted: Sequence[filters.Filter], between: TimeRange | None) -> Statement:
-    statement = Statement(trace_parts() | field_parts(), scope.parameters())
+def _statement(
+    scope: Scope, wanted: Sequence[filters.Filter], between: TimeRange | None, *, with_deletions: bool
+) -> Statement:
+    statement = Statement(trace_parts(with_deletions=with_deletions) | field_parts(), scope.parameters())
     filters.apply(wanted, FIELDS, statement)
     if between:
         begin = statement.bind(between.from_us, "Int64")

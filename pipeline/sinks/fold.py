@@ -56,7 +56,7 @@ def _uuid5_sql(namespace: str, name: str) -> str:
     return f"toUUID(lower(hex(bitOr(bitAnd({digest}, {cleared}), {marked}))))"
 
 
-_DEFAULT_PROJECT: Final = _uuid5_sql(PROJECT_NAMESPACE.hex, f"workspace, '\\t{DEFAULT_PROJECT_NAME.casefold()}'")
+DEFAULT_PROJECT_SQL: Final = _uuid5_sql(PROJECT_NAMESPACE.hex, f"workspace, '\\t{DEFAULT_PROJECT_NAME.casefold()}'")
 
 _TRACES: Final = f"""
 INSERT INTO traces (
@@ -99,7 +99,7 @@ FROM
         {_newest("environment")} AS environment,
         {_TAGS},
         {_COUNTS},
-        {_DEFAULT_PROJECT} AS default_project,
+        {DEFAULT_PROJECT_SQL} AS default_project,
         groupUniqArray(project_id) AS named_projects,
         groupUniqArray(thread_id) AS named_threads,
         groupUniqArray((project_id, thread_id)) AS named_places,

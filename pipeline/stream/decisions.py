@@ -12,7 +12,7 @@ from pipeline.events.identity import ThreadRef, session_id
 from pipeline.events.threads import CommandReply
 from pipeline.stream.partition import SESSION_REMEMBERED_US, Answer, Partition, SessionChange
 from pipeline.stream.sessions import begin, end, thread_of
-from pipeline.stream.thread_state import OPEN, ThreadState
+from pipeline.stream.thread_state import OPEN, ThreadState, extent_of
 
 Outcome = Literal["applied", "ignored", "refused"]
 
@@ -117,7 +117,8 @@ def _session_of(partition: Partition, state: ThreadState | None) -> str | None:
     is_over = state.closed_at_us != OPEN
     if is_over and partition.log_time_us >= state.closed_at_us + SESSION_REMEMBERED_US:
         return None
-    return session_id(partition.log_id, partition.number, state.first_offset)
+    extent = extent_of(state, log_id=partition.log_id, partition=partition.number)
+    return session_id(extent.log_id, extent.partition, extent.first_offset)
 
 
 def _command_of(kind: str, value: bytes | None) -> Command | None:

@@ -9,6 +9,7 @@ from pipeline.events.identity import parse_thread_key, session_id, thread_model_
 from pipeline.events.scores import ScoreEvent
 from pipeline.events.threads import ThreadEvent
 from pipeline.stream.partition import Answer, Output, Partition, SessionChange
+from pipeline.stream.thread_state import extent_of
 from pipeline.topics import SCORES, THREAD_REPLIES, THREADS, Topic
 
 
@@ -27,6 +28,7 @@ def thread_event(change: SessionChange, *, log_id: UUID, partition: int) -> Thre
     """
     thread = parse_thread_key(change.key)
     session = change.session
+    extent = extent_of(session, log_id=log_id, partition=partition)
     is_close = change.event == "closed"
     return ThreadEvent(
         workspace=thread.workspace,
@@ -36,11 +38,12 @@ def thread_event(change: SessionChange, *, log_id: UUID, partition: int) -> Thre
         thread_id=thread.thread_id,
         thread_model_id=thread_model_id(thread.project_id, thread.thread_id),
         event=change.event,
-        session_id=session_id(log_id, partition, session.first_offset),
-        session_log_id=log_id,
-        session_partition=partition,
-        first_offset=session.first_offset,
-        last_offset=session.last_offset,
+        session_id=session_id(extent.log_id, extent.partition, extent.first_offset),
+        session_log_id=extent.log_id,
+        session_partition=extent.partition,
+        first_offset=extent.first_offset,
+        last_offset=extent.last_offset,
+        last_log_id=None if extent.last_log_id == extent.log_id else extent.last_log_id,
         opened_at_us=session.opened_at_us,
         last_activity_at_us=session.last_activity_at_us,
         closed_at_us=change.at_us if is_close else None,

@@ -141,7 +141,7 @@ class Partition:
 
     def put(self, key: bytes, state: ThreadState) -> None:
         """Remember the state of a thread."""
-        self.threads[key] = thread_state.pack(*state)
+        self.threads[key] = thread_state.write(state)
         self._dirty.add(key)
 
     def put_packed(self, key: bytes, packed: bytes) -> None:

@@ -3,7 +3,7 @@
 from pipeline.events.identity import ThreadRef, parse_thread_key
 from pipeline.events.threads import CloseReason
 from pipeline.stream.partition import Partition, SessionChange
-from pipeline.stream.thread_state import OPEN, ThreadState, pack, unpack
+from pipeline.stream.thread_state import OPEN, ThreadState, carried_in, pack, unpack
 
 
 def be_active(partition: Partition, key: bytes, offset: int) -> None:
@@ -17,7 +17,7 @@ def be_active(partition: Partition, key: bytes, offset: int) -> None:
         if closed_at_us == OPEN:
             now_us = partition.log_time_us
             extended = pack(first_offset, offset, offset, opened_at_us, now_us, OPEN, activities + 1)
-            partition.put_packed(key, extended)
+            partition.put_packed(key, extended if first_offset >= 0 else extended + carried_in(packed))
             return
     if thread_of(key) is None:
         partition.tally.undecodable["trace"] += 1

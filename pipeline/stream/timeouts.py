@@ -1,5 +1,8 @@
 """What `setting` records said: how long a thread of a workspace may be silent, and which of its scores are taken.
 
+The latest request counts, not the last in the log: two that are written at once may stand in another order in each
+partition, and must end the same in all.
+
 A partition is replayed from its committed offset, but what the changelog remembers may come from later records. So the
 history since the last commit is kept: a replay sees the settings as they stood at the committed offset.
 """
@@ -24,6 +27,7 @@ class Said(NamedTuple):
     offset: int
     timeout_ms: int | None
     score_regime: ScoreRegime | None
+    requested_at_us: int = 0
 
 
 _HISTORIES: Final = msgspec.json.Decoder(tuple[Said, ...])
@@ -74,10 +78,13 @@ class Timeouts:
         return (said and said.score_regime) or self.default_regime or "strict"
 
     def apply(self, offset: int, setting: Setting) -> bytes:
-        """Take a setting record in; return the changelog key that changed by it."""
+        """Take a setting record in, unless a later request stands already; return its key in the changelog."""
         key = setting_key(setting.workspace)
-        self._histories[key] = (*self._histories.get(key, ()), Said(offset, setting.timeout_ms, setting.score_regime))
-        self._put_in_effect(key)
+        history = self._histories.get(key, ())
+        if not history or setting.requested_at_us >= history[-1].requested_at_us:
+            said = Said(offset, setting.timeout_ms, setting.score_regime, setting.requested_at_us)
+            self._histories[key] = (*history, said)
+            self._put_in_effect(key)
         return key
 
     def packed(self, key: bytes, committed_offset: int) -> bytes:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.client_env import client_python, run_client
+from tests.support.client_env import locked_python, run_client
 from tests.support.running import RunningStack
 
 HERE = Path(__file__).parent
@@ -12,7 +12,7 @@ TIMEOUT_SECONDS = 4
 
 @pytest.fixture(scope="module")
 def opik_python() -> Path:
-    return client_python("opik==2.2.122")
+    return locked_python(HERE / "clients" / "requirements.txt")
 
 
 def test_the_real_client_sees_its_thread_active_then_inactive_and_reads_the_conversation(

@@ -4,15 +4,18 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
-import helm_python as helm
 import yaml
 
 ROOT: Final = Path(__file__).parents[2]
 CHART: Final = ROOT / "helm"
-VALUES: Final = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((Path(__file__).parent / "values").iterdir())}
+VALUES: Final = {
+    path.stem: yaml.safe_load(path.read_text()) for path in sorted((Path(__file__).parent / "values").iterdir())
+}
 PROCESSES: Final = ("serve", "worker", "sink", "migrate")
 RELEASE: Final = "demo"
 NAMESPACE: Final = "prod"
@@ -48,13 +51,18 @@ class Pod:
         return {entry["name"]: entry["valueFrom"] for entry in self.container["env"] if "valueFrom" in entry}
 
 
+def helm() -> ModuleType:
+    """Return Helm's SDK; imported when it is used, since it has no wheel for some machines."""
+    return import_module("helm_python")
+
+
 @cache
-def chart() -> helm.Chart:
-    return helm.Chart.load(CHART)
+def chart() -> Any:
+    return helm().Chart.load(CHART)
 
 
 def render(values: dict[str, Any], *, is_upgrade: bool = False) -> list[Manifest]:
-    """Return every object; raises helm.HelmError as an installation would."""
+    """Return every object; raises HelmError as an installation would."""
     chart().validate_schema(values)
     texts = chart().render(values, name=RELEASE, namespace=NAMESPACE, is_upgrade=is_upgrade, is_install=not is_upgrade)
     return [
@@ -93,4 +101,6 @@ def pod(manifests: list[Manifest], component: str) -> Pod:
 
 def of_kind(manifests: list[Manifest], kind: str) -> dict[str, Manifest]:
     """Return the objects of a kind by what their name ends with."""
-    return {manifest["metadata"]["name"].rpartition("-")[2]: manifest for manifest in manifests if manifest["kind"] == kind}
+    return {
+        manifest["metadata"]["name"].rpartition("-")[2]: manifest for manifest in manifests if manifest["kind"] == kind
+    }

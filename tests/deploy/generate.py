@@ -1,6 +1,6 @@
 """Write what in `helm/` follows from elsewhere: the settings in values.schema.json, and README.md from values.yaml.
 
-    .venv/bin/python -m tests.deploy.generate
+.venv/bin/python -m tests.deploy.generate
 """
 
 import json
@@ -69,7 +69,9 @@ def schema_text() -> str:
     """Return values.schema.json with the settings as pipeline/settings.py declares them."""
     document = json.loads((CHART / "values.schema.json").read_text())
     allowed = {
-        name: schema for name, schema in variables().items() if name not in SET_BY_VALUES and name not in NOT_FOR_CLUSTERS
+        name: schema
+        for name, schema in variables().items()
+        if name not in SET_BY_VALUES | NOT_FOR_CLUSTERS and not schema.get("writeOnly")  # secrets are no values
     }
     document["$defs"]["settings"]["properties"] = allowed
     return json.dumps(document, indent=2) + "\n"
@@ -118,7 +120,10 @@ _README: Final = """\
 
 This page is written by `python -m tests.deploy.generate`; change `values.yaml`.
 
+Build the image, put it where your cluster finds it, and say so in `image`:
+
 ```console
+$ docker build --file deploy/Dockerfile --tag threadline:0.1.0 .
 $ helm install threadline ./helm --values my-values.yaml
 $ helm test threadline
 ```
@@ -130,7 +135,7 @@ kafka:
   bootstrap: kafka-1:9092,kafka-2:9092,kafka-3:9092
 clickhouse:
   host: clickhouse
-  existingSecret: threadline-clickhouse   # kubectl create secret generic threadline-clickhouse --from-literal=password=...
+  existingSecret: threadline-clickhouse # holds the password under the key `password`
 ```
 
 To look at it without either, let the chart make single nodes of both (for evaluation only):
@@ -139,13 +144,15 @@ To look at it without either, let the chart make single nodes of both (for evalu
 $ helm install threadline ./helm --set evaluation.kafka.enabled=true,evaluation.clickhouse.enabled=true
 ```
 
-What runs: `serve` (a Deployment: HTTP), `worker` (a StatefulSet: the lives of threads; each pod is a static member of its
-consumer group under its own name), `sink` (a Deployment: into ClickHouse), and `migrate` (a job before every
+What runs: `serve` (a Deployment: HTTP), `worker` (a StatefulSet: the lives of threads; each pod is a static member of
+its consumer group under its own name), `sink` (a Deployment: into ClickHouse), and `migrate` (a job before every
 installation and upgrade). All are non-root with a read-only file system and without a service account token.
 Values that cannot work are refused with a sentence before anything is installed.
 
-An upgrade runs `migrate` first, then replaces `serve`, `worker` and `sink` pod by pod. `helm rollback` replaces the pods;
-tables only ever go forward, and a release that no longer knows a table's migration refuses to migrate.
+An upgrade runs `migrate` first, then replaces `serve`, `worker` and `sink` pod by pod. `helm rollback` replaces the
+pods; tables only ever go forward, and a release that no longer knows a table's migration refuses to migrate.
+
+Values without a meaning here are what Kubernetes calls by that name.
 
 ## Values
 """

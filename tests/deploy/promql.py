@@ -18,7 +18,11 @@ def series() -> dict[str, set[str]]:
     for metric in vars(metrics).values():
         if isinstance(metric, Histogram):
             labels = set(metric._labelnames)
-            found |= {f"{metric._name}_bucket": labels | {"le"}, f"{metric._name}_sum": labels, f"{metric._name}_count": labels}
+            found |= {
+                f"{metric._name}_bucket": labels | {"le"},
+                f"{metric._name}_sum": labels,
+                f"{metric._name}_count": labels,
+            }
         elif isinstance(metric, Counter):
             found[f"{metric._name}_total"] = set(metric._labelnames)
         elif isinstance(metric, Gauge):
@@ -40,5 +44,7 @@ def unknown(expression: str) -> set[str]:
         faults |= {f"{name}{{{label}}}" for label in labels - known.get(name, set()) - _GIVEN_BY_PROMETHEUS}
     possible = set().union(*(known.get(name, set()) for name in used(expression))) | _GIVEN_BY_PROMETHEUS
     for labels in re.findall(r"\bby \(([^)]*)\)", expression):
-        faults |= {f"by ({label})" for label in re.findall(r"\w+", labels) if used(expression) and label not in possible}
+        faults |= {
+            f"by ({label})" for label in re.findall(r"\w+", labels) if used(expression) and label not in possible
+        }
     return faults

@@ -15,12 +15,16 @@ RULES: list[dict[str, Any]] = [
 ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
 RECORDED = {rule["record"]: rule for rule in RULES if "record" in rule}
 TESTED = [
-    test for case in yaml.safe_load((PROMETHEUS / "alerts_test.yaml").read_text())["tests"] for test in case["alert_rule_test"]
+    test
+    for case in yaml.safe_load((PROMETHEUS / "alerts_test.yaml").read_text())["tests"]
+    for test in case["alert_rule_test"]
 ]
 
 
 def promtool(*arguments: str) -> None:
-    found = subprocess.run(["promtool", *arguments], cwd=PROMETHEUS, capture_output=True, text=True, check=False, timeout=120)
+    found = subprocess.run(
+        ["promtool", *arguments], cwd=PROMETHEUS, capture_output=True, text=True, check=False, timeout=120
+    )
     assert found.returncode == 0, found.stdout + found.stderr
 
 

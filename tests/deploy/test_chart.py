@@ -1,19 +1,34 @@
+import asyncio
 import json
+import re
+import urllib.request
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import helm_python as helm
 import jsonschema
-from kubernetes_validate import utils as kubernetes_validate
 import pytest
 import yaml
+from kubernetes_validate import utils as kubernetes_validate  # type: ignore[import-untyped]
 
 from pipeline.adapters.telemetry.health import Health
 from pipeline.cli import threadline
 from pipeline.settings import OperationSettings
 from pipeline.topics import SINKS_GROUP, STREAM_GROUP, TRACES
-from tests.deploy.chart import CHART, PROCESSES, ROOT, VALUES, Manifest, of_kind, pod, pods, render, rendered
+from tests.deploy.chart import (
+    CHART,
+    PROCESSES,
+    ROOT,
+    VALUES,
+    Manifest,
+    chart,
+    helm,
+    of_kind,
+    pod,
+    pods,
+    render,
+    rendered,
+)
 
 pytestmark = pytest.mark.helm
 
@@ -47,7 +62,7 @@ def test_every_object_is_what_kubernetes_takes(name: str, version: str) -> None:
 
 @pytest.mark.parametrize("name", VALUES)
 def test_helm_lint_finds_nothing(name: str) -> None:
-    report = helm.lint(CHART, VALUES[name], strict=True)
+    report = helm().lint(CHART, VALUES[name], strict=True)
 
     assert report["errors"] == []
     assert [message for message in report["messages"] if message["severity"] > 1] == []
@@ -102,7 +117,11 @@ def test_no_pod_and_no_service_account_has_a_token(name: str) -> None:
 @pytest.mark.parametrize("name", VALUES)
 def test_no_password_is_in_the_environment(name: str) -> None:
     for pod_ in pods(rendered(name)):
-        assert not [variable for variable in pod_.container.get("env", []) if "PASSWORD" in variable["name"] and "value" in variable]
+        assert not [
+            variable
+            for variable in pod_.container.get("env", [])
+            if "PASSWORD" in variable["name"] and "value" in variable
+        ]
 
 
 @pytest.mark.parametrize("name", VALUES)
@@ -133,16 +152,34 @@ def test_every_process_is_a_command_of_ours(name: str) -> None:
 
 
 async def test_the_probes_ask_what_the_operators_port_answers() -> None:
-    health = Health(OperationSettings())
-    paths = {route.path for route in health._listener._server.config.app.routes}  # type: ignore[attr-defined]
+    health = Health(OperationSettings(port=0))
+    health.set_ready(ready=True)
+    await health.start()
+    try:
+        for component in ("serve", "worker", "sink"):
+            container = pod(rendered("minimal"), component).container
+            for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+                asked = container[probe]["httpGet"]
+                url = f"http://127.0.0.1:{health.port}{asked['path']}"
+                assert asked["port"] == "operation"
+                assert (await asyncio.to_thread(urllib.request.urlopen, url)).status == 200
+    finally:
+        await health.stop()
 
+
+def test_a_pod_that_is_alive_but_not_ready_is_not_restarted() -> None:
     for component in ("serve", "worker", "sink"):
         container = pod(rendered("minimal"), component).container
-        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-        for probe, path in (("startup", "/healthz"), ("liveness", "/healthz"), ("readiness", "/readyz")):
-            assert container[f"{probe}Probe"]["httpGet"] == {"path": path, "port": "operation"}
-            assert path in paths
-        assert ports["operation"] == OperationSettings().port
+        assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
+        assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+
+
+def test_the_ports_are_those_of_the_settings() -> None:
+    for component in ("serve", "worker", "sink"):
+        found = pod(rendered("minimal"), component)
+        ports = {port["name"]: str(port["containerPort"]) for port in found.container["ports"]}
+        assert ports["operation"] == found.environment["THREADLINE_OPERATION_PORT"]
+        assert ports.get("http") == found.environment.get("THREADLINE_GATEWAY_PORT")
 
 
 def test_a_worker_keeps_its_partitions_over_a_restart() -> None:
@@ -151,7 +188,9 @@ def test_a_worker_keeps_its_partitions_over_a_restart() -> None:
     assert worker.workload["kind"] == "StatefulSet"
     assert worker.workload["spec"]["updateStrategy"] == {"type": "RollingUpdate"}
     assert worker.references["THREADLINE_STREAM_INSTANCE_ID"] == {"fieldRef": {"fieldPath": "metadata.name"}}
-    assert worker.workload["spec"]["serviceName"] == of_kind(rendered("minimal"), "Service")["worker"]["metadata"]["name"]
+    assert (
+        worker.workload["spec"]["serviceName"] == of_kind(rendered("minimal"), "Service")["worker"]["metadata"]["name"]
+    )
 
 
 @pytest.mark.parametrize("name", VALUES)
@@ -159,7 +198,11 @@ def test_the_worker_knows_nothing_of_clickhouse(name: str) -> None:
     worker = pod(rendered(name), "worker")
     policy = of_kind(rendered(name), "NetworkPolicy").get("worker")
 
-    assert not [variable for variable in worker.container["env"] if "CLICKHOUSE" in variable["name"] and "TIMEOUT" not in variable["name"]]
+    assert not [
+        variable
+        for variable in worker.container["env"]
+        if "CLICKHOUSE" in variable["name"] and "TIMEOUT" not in variable["name"]
+    ]
     assert policy is None or 8123 not in [port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]]
 
 
@@ -172,14 +215,22 @@ def test_replicas_are_the_autoscalers_when_there_is_one() -> None:
     assert of_kind(fixed, "ScaledObject") == of_kind(fixed, "HorizontalPodAutoscaler") == {}
 
 
-@pytest.mark.parametrize(("component", "group", "topic"), [("worker", STREAM_GROUP, TRACES.name), ("sink", SINKS_GROUP, None)])
+@pytest.mark.parametrize(
+    ("component", "group", "topic"), [("worker", STREAM_GROUP, TRACES.name), ("sink", SINKS_GROUP, None)]
+)
 @pytest.mark.parametrize("name", ["autoscaling", "production"])
-def test_consumers_scale_on_lag_and_never_beyond_partitions(name: str, component: str, group: str, topic: str | None) -> None:
+def test_consumers_scale_on_lag_and_never_beyond_partitions(
+    name: str, component: str, group: str, topic: str | None
+) -> None:
     scaled = of_kind(rendered(name), "ScaledObject")[component]["spec"]
     workload = pod(rendered(name), component).workload
     (trigger,) = scaled["triggers"]
 
-    assert scaled["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": workload["kind"], "name": workload["metadata"]["name"]}
+    assert scaled["scaleTargetRef"] == {
+        "apiVersion": "apps/v1",
+        "kind": workload["kind"],
+        "name": workload["metadata"]["name"],
+    }
     assert trigger["type"] == "kafka"
     assert trigger["metadata"]["consumerGroup"] == group
     assert trigger["metadata"].get("topic") == topic
@@ -241,7 +292,10 @@ def test_a_policy_lets_in_and_out_only_what_is_named() -> None:
     sink, serve = policies["sink"]["spec"], policies["serve"]["spec"]
 
     assert sink["ingress"] == [
-        {"ports": [{"protocol": "TCP", "port": "operation"}], "from": VALUES["closed-network"]["networkPolicy"]["monitoringFrom"]}
+        {
+            "ports": [{"protocol": "TCP", "port": "operation"}],
+            "from": VALUES["closed-network"]["networkPolicy"]["monitoringFrom"],
+        }
     ]
     assert [rule.get("to") for rule in sink["egress"]] == [
         None,  # names
@@ -298,18 +352,26 @@ def test_the_dashboards_are_those_of_the_repository() -> None:
         assert json.loads(text) == json.loads((ROOT / f"deploy/grafana/{name}.json").read_text())
 
 
-def test_the_notes_say_how_to_reach_it(tmp_path: Path) -> None:
-    with helm.Chart.load(CHART) as chart:
-        notes = chart.render(VALUES["ingress"], name="demo", namespace="prod")["threadline/templates/NOTES.txt"]
+def test_the_chart_is_of_the_version_of_the_package() -> None:
+    package = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+
+    assert package is not None
+    assert chart().metadata["appVersion"] == package[1]
+
+
+def test_the_notes_say_how_to_reach_it() -> None:
+    notes = chart().render(VALUES["ingress"], name="demo", namespace="prod")["threadline/templates/NOTES.txt"]
 
     assert "http://a.example.com/" in notes
     assert "helm test --namespace prod demo" in notes
 
 
 def test_a_package_of_the_chart_renders_the_same(tmp_path: Path) -> None:
-    archive = helm.package(CHART, destination=tmp_path)
-    with helm.Chart.load(archive) as packaged:
+    archive = helm().package(CHART, destination=tmp_path)
+    with helm().Chart.load(archive) as packaged:
         texts = packaged.render(VALUES["observability"], name="demo", namespace="prod")
 
     for kind, path in (("PrometheusRule", "prometheusrule"), ("ConfigMap", "dashboards")):
-        assert yaml.safe_load(texts[f"threadline/templates/observability/{path}.yaml"]) in rendered("observability"), kind
+        assert yaml.safe_load(texts[f"threadline/templates/observability/{path}.yaml"]) in rendered("observability"), (
+            kind
+        )

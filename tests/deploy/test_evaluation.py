@@ -38,7 +38,15 @@ async def test_apache_kafka_starts_with_the_properties_of_the_chart(tmp_path: Pa
     path.write_text(properties(tmp_path, port, controller_port))
     java = ["java", *JVM_FLAGS, "-Dlog4j2.level=WARN", "-cp", f"{fetch()}/*"]
     cluster_id = kafka().environment["CLUSTER_ID"]
-    tool = ["kafka.tools.StorageTool", "format", "--ignore-formatted", "--cluster-id", cluster_id, "--config", str(path)]
+    tool = [
+        "kafka.tools.StorageTool",
+        "format",
+        "--ignore-formatted",
+        "--cluster-id",
+        cluster_id,
+        "--config",
+        str(path),
+    ]
 
     async with await ChildProcess.start([*java, *tool], cwd=tmp_path) as formatting:
         assert await formatting.wait() == 0, formatting.tail
@@ -49,7 +57,9 @@ async def test_apache_kafka_starts_with_the_properties_of_the_chart(tmp_path: Pa
 
 @pytest.mark.parametrize("component", ["kafka", "clickhouse"])
 def test_what_a_single_node_writes_is_on_its_volume(component: str) -> None:
-    mounts = {mount["mountPath"]: mount["name"] for mount in pod(rendered("evaluation"), component).container["volumeMounts"]}
+    mounts = {
+        mount["mountPath"]: mount["name"] for mount in pod(rendered("evaluation"), component).container["volumeMounts"]
+    }
     folder = {"kafka": "/var/lib/kafka/data", "clickhouse": "/var/lib/clickhouse"}[component]
 
     assert mounts[folder] == "storage"

@@ -1,10 +1,9 @@
 import copy
 from typing import Any
 
-import helm_python as helm
 import pytest
 
-from tests.deploy.chart import VALUES, render
+from tests.deploy.chart import VALUES, helm, render
 
 pytestmark = pytest.mark.helm
 
@@ -69,7 +68,9 @@ def merged(change: dict[str, Any], base: dict[str, Any] = MINIMAL) -> dict[str, 
             "serve.autoscaling.enabled needs serve.resources.requests.cpu",
             id="nothing to aim at",
         ),
-        pytest.param({"serve": {"ingress": {"enabled": True}}}, "at least one name in serve.ingress.hosts", id="no host"),
+        pytest.param(
+            {"serve": {"ingress": {"enabled": True}}}, "at least one name in serve.ingress.hosts", id="no host"
+        ),
         pytest.param(
             {"worker": {"settings": {"THREADLINE_KAFKA_HEARTBEAT_INTERVAL_MS": 10_001}}},
             "For worker THREADLINE_KAFKA_SESSION_TIMEOUT_MS is 30000; it must be at least 3 x",
@@ -88,7 +89,7 @@ def merged(change: dict[str, Any], base: dict[str, Any] = MINIMAL) -> dict[str, 
     ],
 )
 def test_values_that_cannot_work_are_refused_with_a_sentence(change: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(helm.HelmRenderError) as refused:
+    with pytest.raises(helm().HelmRenderError) as refused:
         render(merged(change))
 
     assert sentence in str(refused.value)
@@ -97,11 +98,17 @@ def test_values_that_cannot_work_are_refused_with_a_sentence(change: dict[str, A
 @pytest.mark.parametrize(
     "change",
     [
-        pytest.param({"kafka": {"partitions": 4}, "worker": {"replicas": 4}, "sink": {"replicas": 4}}, id="as many as partitions"),
-        pytest.param({"worker": {"settings": {"THREADLINE_KAFKA_HEARTBEAT_INTERVAL_MS": 10_000}}}, id="a third of the session"),
+        pytest.param(
+            {"kafka": {"partitions": 4}, "worker": {"replicas": 4}, "sink": {"replicas": 4}}, id="as many as partitions"
+        ),
+        pytest.param(
+            {"worker": {"settings": {"THREADLINE_KAFKA_HEARTBEAT_INTERVAL_MS": 10_000}}}, id="a third of the session"
+        ),
         pytest.param({"serve": {"autoscaling": {"enabled": True, "minReplicas": 10}}}, id="a range of one"),
         # Replicas are without effect beside an autoscaler.
-        pytest.param({"worker": {"replicas": 100, "autoscaling": {"enabled": True}}}, id="replicas beside an autoscaler"),
+        pytest.param(
+            {"worker": {"replicas": 100, "autoscaling": {"enabled": True}}}, id="replicas beside an autoscaler"
+        ),
     ],
 )
 def test_values_at_the_bound_are_taken(change: dict[str, Any]) -> None:
@@ -120,21 +127,39 @@ def test_values_at_the_bound_are_taken(change: dict[str, Any]) -> None:
         pytest.param({"clickhouse": {"host": "http://clickhouse"}}, "/clickhouse/host", id="an address for a host"),
         pytest.param({"clickhouse": {"password": "secret"}}, "password", id="a password among the values"),
         pytest.param({"image": {"digest": "latest"}}, "/image/digest", id="no digest"),
-        pytest.param({"settings": {"THREADLINE_SINKS_BATCH_ROWS": 1}}, "THREADLINE_SINKS_BATCH_ROWS", id="no setting of ours"),
-        pytest.param({"settings": {"THREADLINE_SINKS_BATCH_ROWS_MAX": 0}}, "THREADLINE_SINKS_BATCH_ROWS_MAX", id="a setting out of bounds"),
-        pytest.param({"settings": {"THREADLINE_OPERATION_LOG_LEVEL": "LOUD"}}, "THREADLINE_OPERATION_LOG_LEVEL", id="no such level"),
-        pytest.param({"settings": {"THREADLINE_KAFKA_PARTITIONS": 8}}, "THREADLINE_KAFKA_PARTITIONS", id="a value set a second way"),
+        pytest.param(
+            {"settings": {"THREADLINE_SINKS_BATCH_ROWS": 1}}, "THREADLINE_SINKS_BATCH_ROWS", id="no setting of ours"
+        ),
+        pytest.param(
+            {"settings": {"THREADLINE_SINKS_BATCH_ROWS_MAX": 0}},
+            "THREADLINE_SINKS_BATCH_ROWS_MAX",
+            id="a setting out of bounds",
+        ),
+        pytest.param(
+            {"settings": {"THREADLINE_OPERATION_LOG_LEVEL": "LOUD"}},
+            "THREADLINE_OPERATION_LOG_LEVEL",
+            id="no such level",
+        ),
+        pytest.param(
+            {"settings": {"THREADLINE_KAFKA_PARTITIONS": 8}},
+            "THREADLINE_KAFKA_PARTITIONS",
+            id="a value set a second way",
+        ),
         pytest.param(
             {"settings": {"OPIK_TRACE_THREAD_TIMEOUT_TO_MARK_AS_INACTIVE": "15 minutes"}},
             "OPIK_TRACE_THREAD_TIMEOUT_TO_MARK_AS_INACTIVE",
             id="no duration",
         ),
         pytest.param({"networkPolicy": {"kafkaTo": ["10.0.0.0/8"]}}, "/networkPolicy/kafkaTo/0", id="no peer"),
-        pytest.param({"worker": {"resources": {"limits": {"memory": "2 GB"}}}}, "/worker/resources/limits/memory", id="no quantity"),
+        pytest.param(
+            {"worker": {"resources": {"limits": {"memory": "2 GB"}}}},
+            "/worker/resources/limits/memory",
+            id="no quantity",
+        ),
     ],
 )
 def test_values_of_the_wrong_form_are_refused_by_name(change: dict[str, Any], where: str) -> None:
-    with pytest.raises(helm.HelmValuesError) as refused:
+    with pytest.raises(helm().HelmValuesError) as refused:
         render(merged(change))
 
     assert where in str(refused.value)

@@ -1,4 +1,6 @@
+import asyncio
 import fnmatch
+import json
 import os
 import re
 import shutil
@@ -8,6 +10,9 @@ from pathlib import Path
 
 import pytest
 from packaging.specifiers import SpecifierSet
+
+from pipeline.adapters.telemetry.health import Health
+from pipeline.settings import OperationSettings
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
@@ -20,6 +25,32 @@ def test_hadolint_finds_nothing() -> None:
     found = subprocess.run([HADOLINT, ROOT / "deploy" / "Dockerfile"], capture_output=True, text=True, check=False)
 
     assert found.returncode == 0, found.stdout + found.stderr
+
+
+def health(port: int) -> int:
+    """Run what the image's HEALTHCHECK runs."""
+    command = re.search(r"^ +CMD (\[.+\])$", DOCKERFILE, re.MULTILINE)
+    assert command is not None
+    _, *arguments = json.loads(command[1])
+    environment = {**os.environ, "THREADLINE_OPERATION_PORT": str(port)}
+    ran = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, check=False, timeout=30)
+    return ran.returncode
+
+
+async def test_its_health_check_follows_the_process() -> None:
+    faults: list[str] = []
+    process = Health(OperationSettings(port=0))
+    process.live_while("loop", lambda: faults[0] if faults else None)
+    await process.start()
+    try:
+        alive = await asyncio.to_thread(health, process.port)
+        faults.append("it has not moved")
+        stuck = await asyncio.to_thread(health, process.port)
+    finally:
+        await process.stop()
+    gone = await asyncio.to_thread(health, process.port)
+
+    assert (alive, stuck, gone) == (0, 1, 1)
 
 
 def copied() -> list[str]:

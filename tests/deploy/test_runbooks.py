@@ -58,11 +58,14 @@ def test_commands_settings_values_and_groups_are_real(name: str) -> None:
     text = ALL[name]
     values = yaml.safe_load((ROOT / "helm" / "values.yaml").read_text())
 
-    assert set(re.findall(r"\bthreadline (?!serve pods)([a-z]+)\b", re.sub(r"exec sink ", "", "\n".join(re.findall(r"`[^`\n]+`", text) + list(blocks(text, "bash")))))) <= threadline.commands.keys()
+    code = "\n".join([*re.findall(r"`[^`\n]+`", text), *blocks(text, "bash")])
+    assert set(re.findall(r"(?<![\w=-])threadline ([a-z]+)", code)) <= threadline.commands.keys()
     assert set(re.findall(r"\b(?:THREADLINE|OPIK)_\w+", text)) <= variables().keys()
     assert set(re.findall(r"--group (\S+)", text)) <= {STREAM_GROUP, SINKS_GROUP}
     assert set(re.findall(r"--entity-name (\S+)", text)) <= {topic.name for topic in STORED}
-    for path in re.findall(r"`((?:kafka|clickhouse|serve|worker|sink|migrate|networkPolicy|topologySpread)\.[\w.]+)", text):
+    for path in re.findall(
+        r"`((?:kafka|clickhouse|serve|worker|sink|migrate|networkPolicy|topologySpread)\.[\w.]+)", text
+    ):
         branch = values
         for key in path.split("."):
             assert key in branch, path
@@ -99,8 +102,18 @@ async def storage(tmp_path: Path) -> AsyncIterator[ClickHouse]:
     """The embedded ClickHouse with our tables."""
     port = free_port()
     listens = asyncio.Event()
-    argv = [sys.executable, "-m", "pipeline.local.clickhouse", "--port", str(port), "--path", str(tmp_path / "clickhouse")]
-    child = await ChildProcess.start(argv, env=None, on_line=lambda line: listens.set() if "listens on" in line else None)
+    argv = [
+        sys.executable,
+        "-m",
+        "pipeline.local.clickhouse",
+        "--port",
+        str(port),
+        "--path",
+        str(tmp_path / "clickhouse"),
+    ]
+    child = await ChildProcess.start(
+        argv, env=None, on_line=lambda line: listens.set() if "listens on" in line else None
+    )
     try:
         await asyncio.wait_for(listens.wait(), 30)
         async with ClickHouse(ClickHouseSettings(port=port)) as client:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.client_env import client_python, run_client
+from tests.support.client_env import locked_python, run_client
 from tests.support.running import RunningStack
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
+CLIENTS = ROOT / "tests" / "contract" / "clients"
 README = (ROOT / "README.md").read_text()
 COMMANDS = [
     line.removeprefix("$ ")
@@ -75,7 +76,7 @@ def test_make_run_shows_conversations_and_takes_the_example_of_the_readme(tmp_pa
 
     with RunningStack(tmp_path / "state", "--sample") as stack:
         sampled = wait_until(lambda: threads(stack, "Sample dialogues"), lambda found: len(found) >= 5, seconds_max=60)
-        run_client(client_python("opik==2.2.122"), script, base_url=stack.base_url)
+        run_client(locked_python(CLIENTS / "requirements.txt"), script, base_url=stack.base_url)
         (mine,) = wait_until(lambda: threads(stack, "Default Project"), bool, seconds_max=5)
 
     assert all(thread["first_message"] for thread in sampled)

@@ -29,7 +29,8 @@ class ClickHouseProcess:
         self._process = await ChildProcess.start([*argv, "--port", str(self.settings.port)])
 
         async def answers() -> bool:
-            async with ClickHouse(self.settings) as client:
+            # A new one has no database of ours yet.
+            async with ClickHouse(self.settings.model_copy(update={"database": "default"})) as client:
                 try:
                     await client.start()
                 except StorageUnavailable:

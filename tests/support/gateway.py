@@ -3,29 +3,37 @@
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from unittest import mock
+from uuid import UUID
 
 import msgspec
 
 from pipeline.adapters.clock import ManualClock
 from pipeline.adapters.web.app import build
 from pipeline.adapters.web.metering import Metering
-from pipeline.errors import BrokerUnavailable
+from pipeline.errors import BrokerUnavailable, StorageUnavailable
+from pipeline.events.annotations import CommentPlace
 from pipeline.events.controls import ReplyTo
 from pipeline.events.dead_letters import DeadLetter, bytes_of
 from pipeline.events.envelope import HEADER_KIND, HEADER_REPLY_TO, HEADER_REQUEST_ID, Record
+from pipeline.events.identity import NIL_ID
+from pipeline.events.scores import EntityType
 from pipeline.events.threads import CommandReply
 from pipeline.gateway.gateway import Gateway
-from pipeline.gateway.opik.threads import ThreadExists
+from pipeline.gateway.lookup import Storage
 from pipeline.settings import GatewaySettings
 from pipeline.topics import DEAD_LETTERS, Topic
 
+Told = TypeVar("Told")
+
 RECEIVED_AT_US = 1_700_000_000_000_000
 """What the clock of these tests says."""
+PARTITIONS = 3
+ENTITY_TYPES: tuple[EntityType, ...] = ("trace", "span", "thread")
 
 
 def gateway_settings(**values: Any) -> GatewaySettings:
@@ -49,6 +57,12 @@ class MemoryProducer:
 
     async def stop(self) -> None:
         """Disconnect."""
+
+    async def partitions(self, _: Topic) -> int:
+        await self.confirms.wait()
+        if self.failure is not None:
+            raise self.failure
+        return PARTITIONS
 
     async def publish(self, topic: Topic, records: Sequence[Record]) -> None:
         await self.confirms.wait()
@@ -114,16 +128,53 @@ class ScriptedReplies:
                 self._waiting[request_id].set_result(reply)
 
 
+class MemoryStorage:
+    """Knows what it is told, once it was asked `asks_before_known` times; None is not there to be asked."""
+
+    def __init__(self) -> None:
+        self.threads: dict[tuple[str, UUID, str], bool] | None = {}
+        self.models: set[tuple[str, UUID]] | None = set()
+        self.comments: dict[tuple[str, EntityType, UUID], CommentPlace] | None = {}
+        self.asks_before_known = 0
+        self.asks = 0
+
+    def add_comment(
+        self, workspace: str, entity_type: EntityType, comment: UUID, entity: UUID = NIL_ID, *, is_deleted: bool = False
+    ) -> None:
+        assert self.comments is not None
+        self.comments[workspace, entity_type, comment] = CommentPlace(entity, is_deleted)
+
+    async def thread_exists(self, workspace: str, project: UUID, thread_id: str) -> bool:
+        return self._told(self.threads).get((workspace, project, thread_id), False)
+
+    async def thread_model_exists(self, workspace: str, model_id: UUID) -> bool:
+        return (workspace, model_id) in self._told(self.models) and self._is_stored()
+
+    async def comment_places(
+        self, workspace: str, entity_type: EntityType, comment_ids: Sequence[UUID]
+    ) -> Mapping[UUID, CommentPlace]:
+        told = self._told(self.comments)
+        places = {one: told.get((workspace, entity_type, one)) for one in comment_ids} if self._is_stored() else {}
+        return {one: place for one, place in places.items() if place is not None}
+
+    def _told(self, what: Told | None) -> Told:
+        self.asks += 1
+        if what is None:
+            raise StorageUnavailable("away")
+        return what
+
+    def _is_stored(self) -> bool:
+        return self.asks > self.asks_before_known
+
+
 class MemoryGateway:
     """The whole gateway over a memory producer."""
 
-    def __init__(self, *, thread_exists: ThreadExists | None = None, **settings: Any) -> None:
+    def __init__(self, *, storage: Storage | None = None, **settings: Any) -> None:
         self.producer = MemoryProducer()
         self.replies = ScriptedReplies(self.producer)
         self.clock = ManualClock(RECEIVED_AT_US)
-        self.gateway = Gateway(
-            gateway_settings(**settings), self.clock, self.producer, self.replies, thread_exists=thread_exists
-        )
+        self.gateway = Gateway(gateway_settings(**settings), self.clock, self.producer, self.replies, storage=storage)
         self.app: Metering = build({"gateway": self.gateway.routes()}, clock=self.clock)
 
 

@@ -4,6 +4,9 @@ from pathlib import Path
 TESTED_ELSEWHERE = {
     "pipeline/__main__.py": "tests/integration/commands: every process is started through it",
     "pipeline/cli.py": "tests/integration/test_readme.py runs the commands",
+    "pipeline/commands/bench/bare_client.py": "tests/integration/commands/bench: it runs only as a child",
+    "pipeline/commands/bench/stock_faust.py": "tests/integration/commands/bench: it runs only as a child",
+    "pipeline/commands/bench/peer_bytewax.py": "it runs only in an environment of its own",
     "pipeline/commands/demo_result.py": "tests/integration/commands/test_demo.py",
     "pipeline/commands/sample_run.py": "tests/integration/commands/test_demo.py",
     "pipeline/local/kafka_probe.py": "tests/integration/local/test_broker.py: it asks a real broker",

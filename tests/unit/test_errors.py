@@ -14,6 +14,7 @@ from pipeline.errors import (
     TransientError,
     Unauthorized,
     Unknown,
+    Unprocessable,
     Unstorable,
 )
 
@@ -32,7 +33,8 @@ def test_every_error_stands_in_the_picture_at_the_top(declared: type[ThreadlineE
 
 
 @pytest.mark.parametrize(
-    ("refused", "status"), [(Malformed, 400), (Unauthorized, 403), (Unknown, 404), (Conflict, 409), (TooLarge, 413)]
+    ("refused", "status"),
+    [(Malformed, 400), (Unprocessable, 422), (Unauthorized, 403), (Unknown, 404), (Conflict, 409), (TooLarge, 413)],
 )
 def test_a_refusal_carries_its_status_its_reason_and_the_field(refused: type[Refused], status: int) -> None:
     error = refused("must be a uuid", field="traces[3].id")

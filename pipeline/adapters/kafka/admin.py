@@ -5,7 +5,7 @@ offsets contains it: a topic created anew begins at offset 0 again, and must not
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 from uuid import UUID
@@ -14,6 +14,7 @@ import msgspec
 import uuid_utils.compat as uuids
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from pipeline.adapters.clock import Clock
@@ -26,17 +27,21 @@ from pipeline.topics import LOG_IDS, TOPICS, Topic
 
 _VISIBLE_POLL_SECONDS: Final = 0.05
 _BIRTHS: Final = msgspec.json.Decoder(LogBirth)
+_TIMESTAMP_TYPE: Final = "message.timestamp.type"
 
 
 async def ensure_topics(settings: KafkaSettings, clock: Clock) -> list[str]:
     """Create what is missing and return its names.
 
     A topic without a log id gets one, since a run may have ended between creating it and naming it. Raises
-    SchemaMismatch where a topic that exists has another number of partitions than declared, and BrokerUnavailable where
-    the broker does not answer.
+    SchemaMismatch where a topic that exists has another number of partitions than declared, or stamps its records with
+    another time; and BrokerUnavailable where the broker does not answer.
     """
     async with _connected(settings) as admin:
-        created = await _create(admin, settings, await _missing(admin, settings))
+        missing = await _missing(admin, settings)
+        await _check_stamps(admin, [topic for topic in TOPICS if topic not in missing])
+        names = await _create(admin, [_declared(topic, settings) for topic in missing])
+        created = [topic for topic in missing if topic.name in names]
         # A broker confirms a topic before every broker shows it.
         async with asyncio.timeout(settings.request_timeout_ms / 1000):
             while await _missing(admin, settings):  # noqa: ASYNC110 - only asking again tells
@@ -74,6 +79,20 @@ async def read_log_ids(settings: KafkaSettings) -> dict[str, UUID]:
     return found
 
 
+async def ensure_topic(settings: KafkaSettings, topic: Topic, config: Mapping[str, str]) -> None:
+    """Create a topic that is not among the declared ones, with `config`, unless it is there.
+
+    Raises SchemaMismatch where Kafka refuses it, and BrokerUnavailable where it does not answer.
+    """
+    wanted = NewTopic(
+        topic.name, partitions_of(topic, settings), settings.replication_factor, topic_configs=dict(config)
+    )
+    async with _connected(settings) as admin, asyncio.timeout(settings.request_timeout_ms / 1000):
+        await _create(admin, [wanted])
+        while topic.name not in {entry["topic"] for entry in await admin.describe_topics()}:  # noqa: ASYNC110
+            await asyncio.sleep(_VISIBLE_POLL_SECONDS)
+
+
 def partitions_of(topic: Topic, settings: KafkaSettings) -> int:
     """Return how many partitions `topic` is declared with."""
     return topic.partitions or settings.partitions
@@ -105,27 +124,45 @@ async def _missing(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> list[
     return [topic for topic in TOPICS if topic.name not in existing]
 
 
-async def _create(admin: AIOKafkaAdminClient, settings: KafkaSettings, missing: Iterable[Topic]) -> list[Topic]:
-    retention_ms = settings.retention_hours * 3_600_000
-    wanted = {topic.name: topic for topic in missing}
+async def _check_stamps(admin: AIOKafkaAdminClient, existing: Iterable[Topic]) -> None:
+    """Check who stamps the records of topics: with the producers' times, threads would be closed by their clocks.
+
+    A broker that does not say (the embedded one tells only what was set) is taken at its word.
+    """
+    declared = {topic.name: topic.timestamp_type for topic in existing}
+    if not declared:
+        return
+    answers: Any = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in declared])
+    for answer in answers:
+        for code, _, _, topic, entries in answer.resources:
+            if code:
+                raise BrokerUnavailable(f"the configuration of {topic} could not be read: {for_code(code).__name__}")
+            for name, have, *_ in entries:
+                if name == _TIMESTAMP_TYPE and have != declared[topic]:
+                    raise SchemaMismatch(
+                        f"topic {topic} has {name}={have}, declared is {declared[topic]}: set it, or delete the topic"
+                    )
+
+
+def _declared(topic: Topic, settings: KafkaSettings) -> NewTopic:
+    return NewTopic(
+        name=topic.name,
+        num_partitions=partitions_of(topic, settings),
+        replication_factor=settings.replication_factor,
+        topic_configs=topic.config(retention_ms=settings.retention_hours * 3_600_000),
+    )
+
+
+async def _create(admin: AIOKafkaAdminClient, wanted: Sequence[NewTopic]) -> list[str]:
+    """Create topics and return the names of those that did not exist."""
     if not wanted:
         return []
-    answer: Any = await admin.create_topics(
-        [
-            NewTopic(
-                name=topic.name,
-                num_partitions=partitions_of(topic, settings),
-                replication_factor=settings.replication_factor,
-                topic_configs=topic.config(retention_ms=retention_ms),
-            )
-            for topic in wanted.values()
-        ]
-    )
+    answer: Any = await admin.create_topics(list(wanted))
     created = []
     for name, code, *detail in answer.topic_errors:
         error = for_code(code)
         if code == 0:
-            created.append(wanted[name])
+            created.append(name)
         elif error.retriable:
             raise BrokerUnavailable(f"topic {name} could not be created: {error.__name__} {detail}")
         elif error is not TopicAlreadyExistsError:

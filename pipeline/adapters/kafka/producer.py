@@ -54,6 +54,7 @@ class EventProducer:
         self._client_id = client_id
         self._request_seconds_max = settings.request_timeout_ms / 1000
         self._producer: AIOKafkaProducer | None = None
+        self._tracked: set[str] = set()
         self._gathered: dict[tuple[str, int], list[tuple[list[Record], _Delivery]]] = {}
         self._senders: dict[tuple[str, int], asyncio.Task[None]] = {}
 
@@ -75,6 +76,7 @@ class EventProducer:
                 raise BrokerUnavailable(f"no Kafka at {self._settings.bootstrap}: {error!r}") from error
             raise
         self._producer = producer
+        self._tracked.clear()
 
     async def stop(self) -> None:
         """Send what is gathered, then disconnect.
@@ -106,8 +108,14 @@ class EventProducer:
 
     async def partitions(self, topic: Topic) -> int:
         """Return how many partitions `topic` has; raises BrokerUnavailable where the broker does not say."""
+        producer = self._connected()
         try:
-            return len(await self._connected().partitions_for(topic.name))
+            if topic.name not in self._tracked:
+                # The client knows all topics when it starts, but asks later for those only that were added. One that it
+                # never had to look up is forgotten with the next look-up of another, and its batches wait in vain.
+                await producer.client.add_topic(topic.name)
+                self._tracked.add(topic.name)
+            return len(await producer.partitions_for(topic.name))
         except KafkaError as error:
             raise BrokerUnavailable(f"no partitions of {topic.name}: {error!r}") from error
 

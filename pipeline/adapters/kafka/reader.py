@@ -1,11 +1,13 @@
-"""Read a topic from its first record on, as a member of no group: whoever looks at a log and keeps no place in it."""
+"""Read a topic as a member of no group: whoever looks at a log and keeps no place in it."""
 
-from collections.abc import AsyncGenerator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from pipeline.adapters.kafka.admin import partitions_of
+from pipeline.adapters.kafka.closing import close_consumer
 from pipeline.adapters.kafka.consumer import LogRecord
 from pipeline.errors import BrokerUnavailable
 from pipeline.settings import KafkaSettings
@@ -35,4 +37,41 @@ async def read_from_start(settings: KafkaSettings, topic: Topic) -> AsyncGenerat
     except KafkaError as error:
         raise BrokerUnavailable(f"{topic.name} could not be read: {error!r}") from error
     finally:
-        await consumer.stop()
+        await close_consumer(consumer)
+
+
+async def read_to_end(
+    settings: KafkaSettings, topic: Topic, *, starts: Mapping[int, int] = {}
+) -> AsyncGenerator[tuple[int, Sequence[LogRecord]]]:
+    """Yield partition and committed records of `topic`, in order per partition, up to where it ends now.
+
+    `starts` are offsets by partition; elsewhere it begins with the first record. The embedded broker tells an end that
+    is too small, unless the last record was sent alone. Raises BrokerUnavailable where Kafka does not answer.
+    """
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.bootstrap,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        request_timeout_ms=settings.request_timeout_ms,
+    )
+    clock, seconds_max = asyncio.get_running_loop(), settings.request_timeout_ms / 1000
+    try:
+        async with asyncio.timeout(seconds_max):
+            await consumer.start()
+            places = [TopicPartition(topic.name, number) for number in range(partitions_of(topic, settings))]
+            begins, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+        consumer.assign(places)
+        for place in places:
+            consumer.seek(place, max(begins[place], starts.get(place.partition, 0)))
+        moved_at = clock.time()
+        # Positions tell, not records: before the end there may be nothing but the markers of a transaction.
+        while any([await consumer.position(place) < ends[place] for place in places]):
+            for place, records in (await consumer.getmany(timeout_ms=_POLL_MS_MAX)).items():
+                yield place.partition, records
+                moved_at = clock.time()
+            if clock.time() > moved_at + seconds_max:
+                raise BrokerUnavailable(f"{topic.name} does not come to its end")
+    except (KafkaError, TimeoutError) as error:
+        raise BrokerUnavailable(f"{topic.name} could not be read: {error!r}") from error
+    finally:
+        await close_consumer(consumer)

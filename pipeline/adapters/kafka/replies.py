@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from pipeline.adapters.kafka.admin import partitions_of
+from pipeline.adapters.kafka.closing import close_consumer
 from pipeline.adapters.telemetry import logs
 from pipeline.adapters.telemetry.metrics import GATEWAY_OVERLOADS, GATEWAY_REPLIES
 from pipeline.errors import BrokerUnavailable, Overloaded
@@ -74,7 +75,7 @@ class ReplyReader:
             await consumer.start()
             await self._stand_at_end(consumer)
         except KafkaError as error:
-            await _close(consumer)
+            await close_consumer(consumer)
             raise BrokerUnavailable(f"no answers can be read from {self._settings.bootstrap}: {error!r}") from error
         self._consumer = consumer
         self._reading = asyncio.create_task(self._read(consumer))
@@ -87,7 +88,7 @@ class ReplyReader:
             await asyncio.wait({self._reading})
             self._reading = None
         if self._consumer is not None:
-            await _close(self._consumer)
+            await close_consumer(self._consumer)
             self._consumer = None
         for answer in self._waiting.values():
             if not answer.done():
@@ -154,17 +155,3 @@ def _look(reading: asyncio.Task[None]) -> None:
     """Say that no answer will be read any more; commands then end with their timeout, as overload."""
     if not reading.cancelled() and (error := reading.exception()):
         _log.critical("answers are not read any more", exc_info=error)
-
-
-async def _close(consumer: AIOKafkaConsumer) -> None:
-    """Disconnect `consumer`.
-
-    aiokafka 0.14 cancels its own `stop` when a fetch has failed and is waiting to be tried again, which is so whenever
-    the broker is away; its connections then stay open.
-    """
-    stopping = asyncio.create_task(consumer.stop())
-    await asyncio.wait({stopping})
-    if stopping.cancelled():
-        await consumer._client.close()  # noqa: SLF001 - the version is pinned, and test_replies.py holds it
-    else:
-        stopping.result()

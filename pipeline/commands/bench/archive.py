@@ -150,6 +150,12 @@ FROM (
 WHERE cityHash64(thread_id) % 50 = 1"""  # noqa: S608 - made of our own constants only
 
 
+_MONTHS: Final = """
+SELECT DISTINCT partition_id FROM system.parts
+WHERE database = currentDatabase() AND table = {table:String} AND active
+ORDER BY partition_id"""
+
+
 @dataclass(frozen=True, slots=True)
 class Archive:
     """How much there is: `traces`, each with one span, over a twentieth as many threads."""
@@ -186,6 +192,16 @@ async def fill(client: ClickHouse, archive: Archive) -> None:
             await fold(client, table, _covered(table, first, count))
     for sql in (_SESSIONS, _SCORES, _TAGS):
         await _insert(client, sql, {"project_id": str(PROJECT_ID)})
+
+
+async def settle(client: ClickHouse) -> None:
+    """Merge every month but the last, as ClickHouse has done with months that are over; the last stays in parts."""
+    for table in ("traces", "spans"):
+        months = await client.rows(_MONTHS, {"table": table})
+        for month in months[:-1]:
+            await client.command(
+                f"OPTIMIZE TABLE {table} PARTITION ID {{month:String}} FINAL", {"month": month["partition_id"]}
+            )
 
 
 async def _insert(client: ClickHouse, sql: str, parameters: Mapping[str, object]) -> None:

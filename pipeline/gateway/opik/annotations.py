@@ -46,9 +46,16 @@ class CommentText(msgspec.Struct, kw_only=True):
     text: str
 
 
+class CommentIds(msgspec.Struct, kw_only=True):
+    """Comments to be deleted."""
+
+    ids: list[UUID]
+
+
 _IDS: Final = Items("ids", UUID)
 _UPDATE: Final = msgspec.json.Decoder(TagsUpdate)
 _UPDATES: Final = msgspec.json.Decoder(TagsUpdates)
+_COMMENT_IDS: Final = msgspec.json.Decoder(CommentIds)
 _TEXT: Final = msgspec.json.Decoder(CommentText)
 
 
@@ -143,24 +150,24 @@ class Comments:
         return Response(status_code=204)
 
     async def delete_batch(self, request: Request) -> Response:
-        """POST comments/delete; 204 also where storage knows no such comment for a while, as Opik does; counted."""
+        """POST comments/delete; 204 also where storage knows no such comment for a while, as Opik; they are counted."""
         async with self._intake.open(request) as (body, reception):
-            wanted: list[UUID] = []
-
-            def collect(comment_id: UUID) -> Record:
-                wanted.append(comment_id)
-                return _PLACEHOLDER
-
-            refusals = self._intake.split(_IDS, body, collect).refusals
-            places = await self._lookup.comment_places(reception.workspace, self._entity_type, wanted) if wanted else {}
-            GATEWAY_COMMENTS_UNKNOWN.inc(len(set(wanted) - places.keys()))
+            wanted = self._ids_of(body)
+            places = await self._lookup.comment_places(reception.workspace, self._entity_type, wanted)
+            GATEWAY_COMMENTS_UNKNOWN.inc(len(wanted) - len(places))
             events = [
                 commented(self._entity_type, place.entity_id, comment_id, None, reception)
                 for comment_id, place in places.items()
                 if not place.is_deleted
             ]
-            taken = Taken([event.record() for event in events], refusals)
-            return await self._intake.accept(taken, ANNOTATIONS, reception)
+            return await self._intake.accept(Taken([event.record() for event in events]), ANNOTATIONS, reception)
+
+    def _ids_of(self, body: bytes) -> list[UUID]:
+        ids = list(dict.fromkeys(decoded(_COMMENT_IDS, body).ids))
+        items_max = self._intake.settings.batch_items_max
+        if not 0 < len(ids) <= items_max:
+            raise Unprocessable(f"ids must have 1 to {items_max} items, not {len(ids)}", field="ids")
+        return ids
 
 
 def _text_of(body: bytes) -> str:

@@ -17,6 +17,7 @@ from tests.support.waiting import wait_until
 
 Json = dict[str, Any]
 SECONDS_MAX = 400  # all scripts and the silence after the last, on a machine that does other things too
+SCRIPT_SECONDS_MAX = 180
 LOOK_INTERVAL_SECONDS = 0.3
 
 
@@ -73,7 +74,14 @@ def run(client: Client, environment: Mapping[str, str], *, python: Path, npm: Pa
     if script.suffix == ".mjs":  # modules are found from where the script lies
         program, script = Path(shutil.which("node") or "node"), Path(shutil.copy(script, npm))
     environment = {**environment, "OPIK_PROJECT_NAME": client.project}
-    return run_client(program, script, *client.arguments, base_url=base_url, environment=environment)
+    return run_client(
+        program,
+        script,
+        *client.arguments,
+        base_url=base_url,
+        environment=environment,
+        seconds_max=SCRIPT_SECONDS_MAX,
+    )
 
 
 def watch(client: Client, reader: Reader, scripts: Executor, **how: Any) -> tuple[str, dict[str, list[str]]]:

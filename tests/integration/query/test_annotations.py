@@ -1,6 +1,9 @@
+from collections.abc import Callable
 from uuid import uuid4
 
 from pipeline.adapters.clickhouse.client import ClickHouse
+from pipeline.events.annotations import CommentPlace
+from pipeline.query.routes import Query
 from pipeline.query.times import iso
 from tests.support.reading import Reads
 from tests.support.stored import BEGAN_US, SECOND_US, Log
@@ -31,6 +34,43 @@ async def test_the_newest_text_of_a_comment_counts_until_it_is_deleted(
     await log.store(writer)
     assert [comment["text"] for comment in (await reads.get(f"{TRACES}/{trace}")).json["comments"]] == ["second"]
     assert (await reads.get(f"{TRACES}/{trace}/comments/{first}")).status == 404
+
+
+async def test_the_deletion_of_a_comment_is_final(log: Log, writer: ClickHouse, reads: Reads) -> None:
+    trace, comment = log.trace("t"), uuid4()
+    log.annotate("trace", trace, "comment", comment_id=comment, text="hm")
+    log.annotate("trace", trace, "comment", comment_id=comment, event="delete")
+    log.annotate("trace", trace, "comment", comment_id=comment, text="changed by who had not seen it go")
+    await log.store(writer)
+
+    assert "comments" not in (await reads.get(f"{TRACES}/{trace}")).json
+
+
+async def test_where_comments_stand_is_known_of_deleted_ones_too(
+    log: Log, writer: ClickHouse, start_query: Callable[..., Query]
+) -> None:
+    trace, kept, gone = log.trace("t"), uuid4(), uuid4()
+    log.annotate("trace", trace, "comment", comment_id=kept, text="a")
+    log.annotate("trace", trace, "comment", comment_id=gone, text="b")
+    log.annotate("trace", trace, "comment", comment_id=gone, event="delete")
+    await log.store(writer)
+    query = start_query()
+
+    places = await query.comment_places(log.workspace, "trace", [kept, gone, uuid4()])
+    assert places == {kept: CommentPlace(trace, is_deleted=False), gone: CommentPlace(trace, is_deleted=True)}
+    assert await query.comment_places(log.workspace, "thread", [kept]) == {}
+    assert await query.comment_places(f"other-than-{log.workspace}", "trace", [kept]) == {}
+
+
+async def test_a_comment_on_a_span_is_found_at_its_span_only(log: Log, writer: ClickHouse, reads: Reads) -> None:
+    trace, comment = log.trace("t"), uuid4()
+    span = log.span(trace)
+    log.annotate("span", span, "comment", comment_id=comment, text="slow")
+    await log.store(writer)
+
+    assert (await reads.get(f"/v1/private/spans/{span}/comments/{comment}")).json["text"] == "slow"
+    assert (await reads.get(f"/v1/private/spans/{uuid4()}/comments/{comment}")).status == 404
+    assert (await reads.get(f"{TRACES}/{span}/comments/{comment}")).status == 404
 
 
 async def test_comments_of_a_thread_stand_at_the_thread(log: Log, writer: ClickHouse, reads: Reads) -> None:

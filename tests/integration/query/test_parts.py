@@ -4,6 +4,8 @@ from uuid import uuid4
 import pytest
 
 from pipeline.adapters.clickhouse.client import ClickHouse
+from pipeline.events.identity import session_id
+from pipeline.events.threads import ThreadEvent
 from pipeline.query.parts import thread_parts
 from pipeline.query.routes import Query
 from pipeline.query.statement import Scope, Statement
@@ -76,6 +78,30 @@ async def test_sessions_of_a_new_log_are_later_than_those_of_the_old_one(
     await again.store(writer)
 
     assert await status_of(reads, log, "t") == "active", "offset 0 of the new log is newer than offset 4 of the old"
+
+
+async def test_a_session_that_goes_on_in_a_new_log_ends_with_its_activity_there(
+    writer: ClickHouse, reads: Reads, log: Log
+) -> None:
+    log.trace("t")  # offset 0
+    log.opened("t", 0)
+    await log.store(writer)
+    again = Log(log.workspace)
+    again.now_us = log.now_us
+    again.trace("t")  # offset 0 of the new log
+    again.say(
+        ThreadEvent,
+        project_id=log.project, thread_id="t", thread_model_id=log.model("t"), event="closed", reason="inactive",
+        session_id=session_id(log.log_id, 0, 0), session_log_id=log.log_id, session_partition=0, first_offset=0,
+        last_offset=0, last_log_id=again.log_id, opened_at_us=log.now_us, last_activity_at_us=again.now_us,
+        closed_at_us=again.now_us + SECOND_US, activities=2,
+    )  # fmt: skip
+    await again.store(writer)
+    assert await status_of(reads, log, "t") == "inactive"
+
+    again.trace("t")
+    await again.store(writer)
+    assert await status_of(reads, log, "t") == "active"
 
 
 async def test_a_deleted_thread_is_gone_from_every_read_and_new_turns_live(

@@ -1,9 +1,11 @@
 import random
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.events.identity import thread_model_id
+from pipeline.query.routes import Query
 from pipeline.query.times import iso
 from tests.support.reading import Reads
 from tests.support.stored import BEGAN_US, SECOND_US, Log
@@ -81,6 +83,25 @@ async def test_the_first_message_is_the_earliest_input_and_the_last_the_latest_o
 
     assert (thread["first_message"], thread["last_message"]) == ("earliest", "ended last")
     assert thread["duration"] == 0.08
+
+
+async def test_the_last_message_is_that_of_the_trace_that_started_last_where_none_has_an_end(
+    log: Log, writer: ClickHouse, reads: Reads
+) -> None:
+    body = {"thread_id": "t", "project_id": str(log.project)}
+    log.trace("t", input="question", output="answer", start_time_us=20, end_time_us=None)
+    log.trace("t", input="earlier", output="earlier answer", start_time_us=10, end_time_us=None)
+    log.trace("t", event="patch", output="only patched")
+    await log.store(writer)
+    thread = (await reads.post(f"{THREADS}/retrieve", body)).json
+    assert (thread["first_message"], thread["last_message"]) == ("earlier", "answer")
+    assert "end_time" not in thread
+
+    log.trace("t", output="ended", start_time_us=1, end_time_us=2)
+    await log.store(writer)
+    assert (await reads.post(f"{THREADS}/retrieve", body)).json["last_message"] == "ended"
+    filters = [{"field": "last_message", "operator": "=", "value": '"ended"'}]
+    assert len((await reads.post(f"{THREADS}/search", body | {"filters": filters})).lines) == 1
 
 
 async def test_an_unknown_thread_is_404_and_no_project_is_400(reads: Reads) -> None:
@@ -228,3 +249,22 @@ async def test_a_thread_id_with_every_kind_of_character_is_found(log: Log, write
         assert (await reads.post(f"{THREADS}/retrieve", {"thread_id": name, "project_id": project})).json["id"] == name
         body = {"project_id": project, "filters": [{"field": "thread_id", "operator": "=", "value": name}]}
         assert [row["id"] for row in (await reads.post(f"{THREADS}/search", body)).lines] == [name]
+
+
+async def test_a_thread_is_known_by_its_model_id_announced_or_not_as_long_as_it_has_a_trace(
+    log: Log, writer: ClickHouse, start_query: Callable[..., Query]
+) -> None:
+    for thread_id in ("announced", "gone"):
+        log.trace(thread_id)
+        log.opened(thread_id, log.offset)
+    log.trace("not yet announced")
+    log.closed("gone", 2, 2, reason="deleted")
+    await log.store(writer)
+    query = start_query()
+
+    known = {
+        thread_id: await query.thread_model_exists(log.workspace, log.model(thread_id))
+        for thread_id in ("announced", "not yet announced", "gone", "never")
+    }
+    assert known == {"announced": True, "not yet announced": True, "gone": False, "never": False}
+    assert not await query.thread_model_exists(f"other-than-{log.workspace}", log.model("announced"))

@@ -48,6 +48,8 @@ async def refused(port: int) -> None:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
             except ConnectionRefusedError:
                 return
+            except ConnectionResetError:
+                continue  # it was waiting to be accepted when the door closed
             writer.close()
             await asyncio.sleep(0.01)
 

@@ -51,6 +51,11 @@ def test_a_command_names_who_waits_for_its_answer() -> None:
         (Setting(timeout_ms=900_000), {"timeout_ms": 900_000}),
         (Setting(workspace="w", timeout_ms=1), {"workspace": "w", "timeout_ms": 1}),
         (Setting(workspace="w", score_regime="lenient"), {"workspace": "w", "score_regime": "lenient"}),
+        (Setting(workspace="w", requested_at_us=5), {"workspace": "w", "requested_at_us": 5}),
+        (
+            Setting(truncation_on_tables=False, color_map={"a": "b"}),
+            {"truncation_on_tables": False, "color_map": {"a": "b"}},
+        ),
         (Setting(workspace="w"), {"workspace": "w"}),
         (Setting(), {}),
     ],

@@ -118,3 +118,28 @@ async def test_nothing_to_publish_is_published_at_once() -> None:
     await parts.publisher.publish({})
 
     assert parts.producer.counts() == {}
+
+
+async def test_what_every_partition_must_have_goes_to_each_of_them() -> None:
+    parts = Parts()
+
+    await parts.publisher.publish_everywhere(TRACES, lambda number: Record(None, b"%d" % number, (), number))
+
+    assert [(record.partition, record.value) for record in parts.producer.of(TRACES)] == [
+        (0, b"0"), (1, b"1"), (2, b"2"),
+    ]  # fmt: skip
+
+
+async def test_a_kafka_that_does_not_say_its_partitions_is_overload() -> None:
+    parts = Parts(timeout_seconds=0.01)
+    parts.producer.confirms.clear()
+    before = overloads("publish_timeout")
+
+    with pytest.raises(Overloaded):
+        await parts.publisher.publish_everywhere(TRACES, lambda _: RECORD)
+
+    assert overloads("publish_timeout") == before + 1
+    parts.producer.confirms.set()
+    parts.producer.break_down()
+    with pytest.raises(BrokerUnavailable):
+        await parts.publisher.publish_everywhere(TRACES, lambda _: RECORD)

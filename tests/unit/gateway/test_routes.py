@@ -8,10 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.asgi import call
-from tests.support.gateway import MemoryGateway
+from tests.support.gateway import ENTITY_TYPES, MemoryGateway, MemoryStorage
 
 ID = "01a20291-4e23-79d3-b51f-45571d067e96"
 PRIVATE = "/v1/private"
+COMMENTS = [("POST", f"/{ID}/comments"), ("PATCH", f"/comments/{ID}"), ("POST", "/comments/delete")]
 WRITES = [
     ("POST", "/traces/batch"),
     ("PATCH", "/traces/batch"),
@@ -34,6 +35,11 @@ WRITES = [
     ("PATCH", f"/spans/{ID}"),
     ("PUT", f"/spans/{ID}/feedback-scores"),
     ("POST", f"/spans/{ID}/feedback-scores/delete"),
+    ("PATCH", "/traces/threads/batch"),
+    ("PATCH", f"/traces/threads/{ID}"),
+    *((method, f"{entity}{path}") for entity in ("/traces", "/traces/threads", "/spans") for method, path in COMMENTS),
+    ("PUT", "/workspaces/configurations"),
+    ("DELETE", "/workspaces/configurations"),
 ]
 BATCHES = [("POST", "/traces/batch", "traces"), ("POST", "/spans/batch", "spans"), ("POST", "/traces/delete", "ids")]
 SCORE_BATCHES = ["/traces/feedback-scores", "/spans/feedback-scores", "/traces/threads/feedback-scores"]
@@ -54,6 +60,9 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "value": st.sampled_from([1, 0.5, "0.5", "NaN", 1e300, -1e9, True, None]), "author": TEXTS,
     "source": st.sampled_from(["sdk", "ui", "robot", None, 5]), "total_estimated_cost": ANY_JSON,
     "names": st.lists(TEXTS, max_size=3), "thread_ids": st.lists(TEXTS, max_size=3), "ids": st.lists(IDS, max_size=3),
+    "text": TEXTS, "timeout_to_mark_thread_as_inactive": st.sampled_from(["PT1S", "P8D", "PT0S", "", None, 60]),
+    "truncation_on_tables": ANY_JSON, "color_map": st.dictionaries(TEXTS.map(str), TEXTS, max_size=2) | ANY_JSON,
+    "thread_score_regime": st.sampled_from(["strict", "lenient", "none", None]),
 }  # fmt: skip
 ITEMS = st.fixed_dictionaries({}, optional=FIELDS) | IDS | ANY_JSON
 BODIES = (
@@ -85,7 +94,7 @@ async def test_the_ping_of_the_sdks_is_answered_200() -> None:
 @pytest.mark.parametrize("prefix", ["/api", ""])
 @pytest.mark.parametrize(("method", "path"), WRITES)
 async def test_every_write_route_is_there(method: str, path: str, prefix: str) -> None:
-    answer = await call(MemoryGateway().app, method, f"{prefix}{PRIVATE}{path}", b"")
+    answer = await call(MemoryGateway(storage=MemoryStorage()).app, method, f"{prefix}{PRIVATE}{path}", b"")
 
     assert answer.status not in {404, 405, 500}
 
@@ -101,13 +110,17 @@ async def test_what_is_not_written_is_a_405(method: str, path: str) -> None:
 @EVERY_BODY
 @given(st.sampled_from(WRITES), BODIES | NOISE, st.booleans())
 async def test_no_body_ever_is_a_fault_of_ours(route: tuple[str, str], body: bytes, is_gzip: bool) -> None:  # noqa: FBT001
-    memory = MemoryGateway()
+    storage = MemoryStorage()
+    storage.models = {("default", UUID(ID))}
+    for entity_type in ENTITY_TYPES:
+        storage.add_comment("default", entity_type, UUID(ID))
+    memory = MemoryGateway(storage=storage, lookup_seconds_max=0)
     method, path = route
     headers = {"Content-Encoding": "gzip"} if is_gzip else {}
 
     answer = await call(memory.app, method, PRIVATE + path, gzip.compress(body) if is_gzip else body, headers=headers)
 
-    assert answer.status in {201, 204, 400, 413, 422}
+    assert answer.status in {200, 201, 204, 400, 413, 422}
     if answer.status >= 400:
         assert memory.producer.counts() == {}
         assert answer.json["errors"]
@@ -135,3 +148,10 @@ async def test_scores_are_all_accounted_for_or_all_refused(path: str, items: lis
 
     counted = sum(memory.producer.counts().values())
     assert (answer.status, counted) in {(204, len(items)), (422, 0)}
+
+
+async def test_an_attachment_is_refused_for_good_and_told_how_to_be_sent_inside_its_trace() -> None:
+    answer = await call(MemoryGateway().app, "POST", f"{PRIVATE}/attachment/upload-start", {"file_name": "a.png"})
+
+    assert (answer.status, answer.json["code"]) == (404, 404)
+    assert "OPIK_IS_ATTACHMENT_EXTRACTION_ACTIVE=false" in answer.json["message"]

@@ -16,6 +16,26 @@ def test_a_statement_is_its_parts_its_conditions_and_the_values_it_names() -> No
     assert statement.parameters(sql) == {"given": 1, "value_2": "v"}
 
 
+def test_parts_that_nothing_says_stay_out() -> None:
+    parts = {"a": "SELECT 1 AS x", "b": "SELECT x FROM a", "c": "SELECT x FROM b", "ab": "SELECT 2 AS x"}
+
+    assert (
+        Statement(parts, {}).text("SELECT x FROM b").startswith("WITH a AS (SELECT 1 AS x),\nb AS (SELECT x FROM a)\n")
+    )
+    assert Statement(parts, {}).text("SELECT x FROM ab").startswith("WITH ab AS (SELECT 2 AS x)\nSELECT")
+    assert Statement(parts, {}).text("SELECT 1").startswith("SELECT 1\nWHERE")
+    in_a_condition = Statement(parts, {}).where("x IN (SELECT x FROM a)").text("SELECT 1 AS x")
+    assert in_a_condition.startswith("WITH a AS (SELECT 1 AS x)\nSELECT 1")
+
+
+def test_a_statement_knows_which_names_its_conditions_say() -> None:
+    statement = Statement({}, {}).where("lowerUTF8(status) = 'x'")
+
+    assert statement.mentions({"status"})
+    assert not statement.mentions({"tags", "stat"})
+    assert statement.mentions({"tags"}, "ORDER BY tags")
+
+
 def test_what_was_chosen_becomes_a_part() -> None:
     statement = Statement({"a": "SELECT 1 AS x"}, {}).where("x > 0").choose("matching", "a")
 

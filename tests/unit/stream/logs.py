@@ -50,8 +50,18 @@ class Log:
     def tick(self) -> "Log":
         return self.append(None, b"", headers_of("tick"))
 
-    def setting(self, workspace: str | None, timeout_ms: int | None, regime: ScoreRegime | None = None) -> "Log":
-        record = Setting(workspace=workspace, timeout_ms=timeout_ms, score_regime=regime).record(NUMBER)
+    def setting(
+        self,
+        workspace: str | None,
+        timeout_ms: int | None,
+        regime: ScoreRegime | None = None,
+        *,
+        requested_at_us: int = 0,
+    ) -> "Log":
+        setting = Setting(
+            workspace=workspace, requested_at_us=requested_at_us, timeout_ms=timeout_ms, score_regime=regime
+        )
+        record = setting.record(NUMBER)
         return self.append(record.key, record.value, record.headers)
 
     def command(self, kind: CommandKind, thread: ThreadRef, *, replies_to: int | None = 5) -> "Log":

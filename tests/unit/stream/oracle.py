@@ -70,7 +70,9 @@ class Life:
             kind = dict(record.headers).get("kind", b"").decode()
             if kind == "setting":
                 said = decoded(record.value)
-                if said is not None and (said.get("timeout_ms") or 1) <= TIMEOUT_MS_MAX:
+                newest = {} if said is None else self.settings.get(said.get("workspace"), {})
+                is_newest = said is not None and said.get("requested_at_us", 0) >= newest.get("requested_at_us", 0)
+                if said is not None and is_newest and (said.get("timeout_ms") or 1) <= TIMEOUT_MS_MAX:
                     self.settings[said.get("workspace")] = said
                     yield from self.close_if_due(at_us=self.now_us)
             elif record.key == self.key:

@@ -48,7 +48,8 @@ def logs(draw: st.DrawFn) -> list[LogRecord]:
             log.tick()
         elif which == 6:
             regime = draw(st.sampled_from([None, "strict", "lenient"]))
-            log.setting(draw(st.sampled_from([None, "default", "other"])), draw(TIMEOUTS_MS), regime)
+            workspace, requested_at_us = draw(st.sampled_from([None, "default", "other"])), draw(st.integers(0, 3))
+            log.setting(workspace, draw(TIMEOUTS_MS), regime, requested_at_us=requested_at_us)
         elif which < 9:
             log.command(draw(COMMANDS), thread(draw(NAMES), draw(WORKSPACES)))
         else:

@@ -1,3 +1,5 @@
+from itertools import permutations
+
 import pytest
 
 from pipeline.events.controls import ScoreRegime, Setting
@@ -8,8 +10,10 @@ from tests.unit.stream.logs import key
 MINE, OTHER = key("a", "mine"), key("a", "other")
 
 
-def said(workspace: str | None, timeout_ms: int | None, regime: ScoreRegime | None = None) -> Setting:
-    return Setting(workspace=workspace, timeout_ms=timeout_ms, score_regime=regime)
+def said(
+    workspace: str | None, timeout_ms: int | None, regime: ScoreRegime | None = None, *, requested_at_us: int = 0
+) -> Setting:
+    return Setting(workspace=workspace, requested_at_us=requested_at_us, timeout_ms=timeout_ms, score_regime=regime)
 
 
 def test_a_workspace_has_its_own_timeout_or_that_of_all() -> None:
@@ -29,6 +33,24 @@ def test_a_workspace_has_its_own_regime_or_that_of_all_and_strict_at_first() -> 
     timeouts.apply(1, said(None, None, "lenient"))
     timeouts.apply(2, said("mine", 9, "strict"))
     assert (timeouts.regime("mine"), timeouts.regime("other")) == ("strict", "lenient")
+
+
+def test_requests_in_any_order_end_the_same_also_after_a_restart() -> None:
+    requests = [
+        said("mine", 1, requested_at_us=10),
+        said("mine", 3, requested_at_us=30),
+        said("mine", 2, requested_at_us=20),
+    ]
+    for order in permutations(requests):
+        before, after = Timeouts(), Timeouts()
+        for offset, setting in enumerate(order):
+            name = before.apply(offset, setting)
+        assert before.timeout_us(MINE) == 3000
+        after.restore(name, before.packed(name, committed_offset=3), next_offset=3)
+        after.apply(3, said("mine", 2, requested_at_us=29))
+        assert after.timeout_us(MINE) == 3000
+        after.apply(4, said("mine", None, requested_at_us=31))
+        assert after.timeout_us(MINE) == TIMEOUT_MS_UNSET * 1000
 
 
 @pytest.mark.parametrize(("next_offset", "timeout_us"), [(5, 900_000_000), (6, 1000), (8, 1000), (9, 2000)])

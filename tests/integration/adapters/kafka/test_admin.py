@@ -5,14 +5,15 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from pipeline.adapters.clock import ManualClock
-from pipeline.adapters.kafka.admin import check_topics, ensure_topics, partitions_of, read_log_ids
+from pipeline.adapters.kafka.admin import check_topics, ensure_topic, ensure_topics, partitions_of, read_log_ids
 from pipeline.errors import BrokerUnavailable, SchemaMismatch
 from pipeline.local.process import free_port
 from pipeline.settings import KafkaSettings
-from pipeline.topics import LOG_IDS, SPANS, THREAD_REPLIES, TOPICS, TRACES
+from pipeline.topics import LOG_IDS, SPANS, THREAD_REPLIES, TOPICS, TRACES, Topic
 from tests.integration.adapters.kafka.conftest import Broker
-from tests.support.kafka_topics import create_topic
+from tests.support.kafka_topics import create_topic, produce
 
+TABLE = Topic("table", key="any", holds="what a test needs")
 NAMES = [topic.name for topic in TOPICS]
 
 
@@ -57,7 +58,7 @@ async def test_a_topic_made_without_a_name_for_its_log_gets_one_and_the_others_k
     broker: Broker, settings: KafkaSettings
 ) -> None:
     # As left behind by a run that was killed between creating topics and naming their logs.
-    await create_topic(broker.bootstrap, TRACES.name, partitions=4)
+    await create_topic(broker.bootstrap, TRACES.name, partitions=4, settings=TRACES.config(retention_ms=3_600_000))
     created = await ensure_topics(settings, ManualClock())
     first = await read_log_ids(settings)
     await ensure_topics(settings, ManualClock())
@@ -97,6 +98,29 @@ async def test_another_number_of_partitions_is_a_mismatch_and_nothing_is_created
             await step
 
     assert await partitions_by_topic(broker.bootstrap) == {name: 3}
+
+
+async def test_a_topic_that_keeps_the_stamps_of_producers_is_a_mismatch_and_nothing_is_created(
+    broker: Broker, settings: KafkaSettings
+) -> None:
+    stamps = {"message.timestamp.type": "CreateTime"}
+    await create_topic(broker.bootstrap, TRACES.name, partitions=4, settings=stamps)
+
+    with pytest.raises(
+        SchemaMismatch, match=r"traces has message\.timestamp\.type=CreateTime, declared is LogAppendTime"
+    ):
+        await ensure_topics(settings, ManualClock())
+
+    assert await partitions_by_topic(broker.bootstrap) == {TRACES.name: 4}
+
+
+async def test_a_topic_that_is_not_declared_is_made_once_and_keeps_what_it_holds(
+    broker: Broker, settings: KafkaSettings
+) -> None:
+    for offset in range(2):
+        await ensure_topic(settings, TABLE, {"segment.ms": "600000"})
+        assert (await partitions_by_topic(broker.bootstrap))[TABLE.name] == 4
+        assert await produce(broker.bootstrap, TABLE.name, [b"1"], partition=3) == [offset]
 
 
 async def test_to_ask_before_the_topics_exist_creates_none(broker: Broker, settings: KafkaSettings) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import pytest
+from aiokafka import TopicPartition
 
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.kafka.admin import ensure_topics
@@ -13,9 +14,9 @@ from pipeline.errors import BrokerUnavailable, TooLarge
 from pipeline.events.envelope import Record, headers_of
 from pipeline.local.process import free_port
 from pipeline.settings import KafkaSettings
-from pipeline.topics import RECORD_BYTES_MAX, TRACES
+from pipeline.topics import RECORD_BYTES_MAX, TRACES, Topic
 from tests.integration.adapters.kafka.conftest import Broker
-from tests.support.kafka_topics import read
+from tests.support.kafka_topics import create_topic, read
 
 TASKS = 50
 RECORDS_PER_TASK = 40
@@ -43,6 +44,7 @@ async def started(settings: KafkaSettings) -> EventProducer:
     await ensure_topics(settings, SystemClock())
     producer = EventProducer(settings, client_id="test")
     await producer.start()
+    await producer.partitions(TRACES)  # it knows the topic, as one that has published before
     return producer
 
 
@@ -196,3 +198,18 @@ async def test_a_broker_that_does_not_answer_holds_up_the_stop_for_a_bounded_tim
         broker.process.send_signal(signal.SIGCONT)
 
     assert {type(outcome) for outcome in outcomes} == {BrokerUnavailable}
+
+
+async def test_a_topic_known_from_the_start_is_still_known_after_another_was_looked_up(settings: KafkaSettings) -> None:
+    producer = await started(settings)
+    await within(producer.publish(TRACES, [record(b"first", partition=0)]))
+
+    other = Topic("made-later", key="none", holds="nothing", partitions=1)
+    await create_topic(settings.bootstrap, other.name)
+    await within(producer.publish(other, [record(b"elsewhere", partition=0)]))
+
+    # Without the leader of a partition its batches wait for a look-up that nobody asks for.
+    assert producer._producer is not None
+    assert producer._producer.client.cluster.leader_for_partition(TopicPartition(TRACES.name, 0)) is not None
+    await within(producer.publish(TRACES, [record(b"second", partition=0)]))
+    await producer.stop()

@@ -6,7 +6,7 @@ import pytest
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.kafka.admin import ensure_topics
 from pipeline.adapters.kafka.producer import EventProducer
-from pipeline.adapters.kafka.reader import read_from_start
+from pipeline.adapters.kafka.reader import read_from_start, read_to_end
 from pipeline.errors import BrokerUnavailable
 from pipeline.events.envelope import Record, headers_of
 from pipeline.local.process import free_port
@@ -35,9 +35,24 @@ async def test_every_record_comes_once_and_in_the_order_of_its_partition(setting
     assert sorted(found) == list(range(RECORDS))
 
 
+async def test_what_stands_behind_the_starts_comes_up_to_the_end(settings: KafkaSettings) -> None:
+    await ensure_topics(settings, SystemClock())
+    assert [run async for run in read_to_end(settings, TRACES)] == []
+    async with EventProducer(settings, client_id="test") as producer:
+        records = [Record(None, b"%d" % number, headers_of("trace"), 1) for number in range(5)]
+        await producer.publish(TRACES, records)
+    for start, expected in ((0, [b"0", b"1", b"2", b"3", b"4"]), (3, [b"3", b"4"]), (5, [])):
+        runs = [run async for run in read_to_end(settings, TRACES, starts={1: start})]
+        assert {partition for partition, _ in runs} <= {1}
+        assert [record.value for _, found in runs for record in found] == expected
+
+
 async def test_a_broker_that_is_not_there_is_said_to_be_unavailable() -> None:
     nowhere = KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}", request_timeout_ms=1000)
 
     with pytest.raises(BrokerUnavailable, match="traces could not be read"):
         async for _ in read_from_start(nowhere, TRACES):
+            pass
+    with pytest.raises(BrokerUnavailable, match="traces could not be read"):
+        async for _ in read_to_end(nowhere, TRACES):
             pass

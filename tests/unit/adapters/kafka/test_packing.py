@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.adapters.kafka.packing import pack
-from pipeline.events.envelope import Record
+from pipeline.events.envelope import Record, headers_of
 
 BATCH_BYTES_MAX = 2048
 SIZES = st.lists(st.integers(0, 3 * BATCH_BYTES_MAX), max_size=20)
@@ -22,7 +22,7 @@ class Maker:
 
 
 def records_of_sizes(sizes: Sequence[int]) -> list[Record]:
-    headers = (("kind", b"trace"), ("schema-version", b"1"))
+    headers = headers_of("trace")
     return [Record(b"%d" % number, b"x" * size, headers) for number, size in enumerate(sizes)]
 
 
@@ -56,7 +56,9 @@ def test_only_a_record_on_its_own_is_over_the_size_of_a_batch(sizes: list[int]) 
 @given(SIZES)
 def test_a_batch_ends_only_where_the_next_record_does_not_fit(sizes: list[int]) -> None:
     for batch, following in pairwise(packed(records_of_sizes(sizes))):
-        assert len(batch) + len(unpacked(following)[0].value or b"") + 32 > BATCH_BYTES_MAX
+        # A record is its value, its two headers and at most twenty bytes of lengths and offsets.
+        overhead = sum(len(name) + len(value) for name, value in headers_of("trace")) + 20
+        assert len(batch) + len(unpacked(following)[0].value or b"") + overhead > BATCH_BYTES_MAX
 
 
 @pytest.mark.parametrize(("count", "shape"), [(1, [1]), (2, [1, 1]), (5, [4, 1])])

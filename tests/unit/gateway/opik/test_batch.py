@@ -4,7 +4,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from pipeline.errors import Malformed, TooLarge
+from pipeline.errors import Malformed, TooLarge, Unprocessable
 from pipeline.events.envelope import Record
 from pipeline.gateway.opik import batch
 from pipeline.gateway.opik.batch import Items, Taken, bounded, decoded

@@ -3,13 +3,12 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.errors import StorageUnavailable
 from pipeline.events.controls import COMMAND_DECODER
 from pipeline.events.envelope import HEADER_REPLY_TO, Record
 from pipeline.events.identity import ThreadRef, parse_thread_key, project_id, thread_model_id
 from pipeline.topics import TRACES
 from tests.support.asgi import Answer, call
-from tests.support.gateway import RECEIVED_AT_US, MemoryGateway, kind_of
+from tests.support.gateway import RECEIVED_AT_US, MemoryGateway, MemoryStorage, kind_of
 
 BASE = "/api/v1/private/traces/threads"
 SCORES = f"{BASE}/feedback-scores"
@@ -86,14 +85,9 @@ async def test_a_body_that_names_no_thread_is_refused_by_name(body: Any, status:
 
 async def close_of(known: dict[str, bool] | None, outcome: str) -> Answer:
     """Close threads a and b, where storage says what `known` does (None: it is away), and the stream `outcome`."""
-
-    async def thread_exists(workspace: str, project: UUID, thread_id: str) -> bool:
-        assert (workspace, project) == ("default", ZOO)
-        if known is None:
-            raise StorageUnavailable("away")
-        return known[thread_id]
-
-    memory = MemoryGateway(thread_exists=thread_exists)
+    storage = MemoryStorage()
+    storage.threads = known and {("default", ZOO, thread_id): is_known for thread_id, is_known in known.items()}
+    memory = MemoryGateway(storage=storage)
     memory.replies.decide = lambda _: outcome
     return await call(memory.app, "PUT", f"{BASE}/close", {"thread_ids": ["b", "a"], "project_name": "zoo"})
 

@@ -1,0 +1,128 @@
+"""`threadline bench query`: how long the reads take that people wait for, over HTTP, with a million traces stored."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import Final
+
+import aiohttp
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.adapters.clickhouse.client import ClickHouse
+from pipeline.adapters.clock import Clock, SystemClock
+from pipeline.adapters.listener import Listener
+from pipeline.adapters.telemetry import logs
+from pipeline.adapters.web.app import build
+from pipeline.commands.bench.archive import Archive, fill, settle
+from pipeline.commands.bench.measure import cpu_seconds, percentile
+from pipeline.commands.bench.reads import Reads
+from pipeline.commands.bench.storage import Storage, embedded_storage
+from pipeline.query.reader import query_settings
+from pipeline.query.routes import Query
+from pipeline.settings import OperationSettings, QuerySettings
+
+TRACES: Final = 1_000_000
+QUICK_TRACES: Final = 100_000
+RUNS: Final = 30
+
+_WARM_UP_RUNS: Final = 3
+_DRAIN_SECONDS: Final = 5.0
+
+
+class Latency(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of read: seconds of wall time, and per read rows and ClickHouse's CPU time."""
+
+    p50_s: float
+    p95_s: float
+    rows_read: float
+    cpu_s: float
+
+
+def run(*, as_json: bool, traces: int | None, quick: bool) -> None:
+    """Measure and print; raises FatalError for a wrong answer, or where something does not start."""
+    logs.configure(OperationSettings(log_level="ERROR"), stage="bench")  # that a query is slow is what is measured
+    archive = Archive(traces or (QUICK_TRACES if quick else TRACES))
+    found = asyncio.run(measure(archive, SystemClock(), Console(stderr=True)))
+    if as_json:
+        print(json.dumps(figures(archive, found)))  # noqa: T201
+    else:
+        Console().print(table(archive, found))
+
+
+async def measure(archive: Archive, clock: Clock, console: Console, *, runs: int = RUNS) -> dict[str, Latency]:
+    """Fill a storage with `archive` and read from it through the query stage; return what each kind of read took."""
+    async with embedded_storage() as storage:
+        with console.status(f"storing {archive.traces:,} traces"):
+            await fill(storage.client, archive)
+            await settle(storage.client)
+        async with query_stage(storage, clock) as base_url, aiohttp.ClientSession() as session:
+            found: dict[str, Latency] = {}
+            for name, series in Reads(session, base_url, archive).series().items():
+                with console.status(name):
+                    found[name] = await _latency(series, storage, clock, runs)
+            return found
+
+
+def figures(archive: Archive, found: Mapping[str, Latency]) -> dict[str, float]:
+    """Return the figures as `--json` prints them: `search_p95_s` and the like."""
+    kinds = {
+        f"{name}_{figure}": round(value, 4)
+        for name, latency in found.items()
+        for figure, value in msgspec.structs.asdict(latency).items()
+    }
+    return {"traces": archive.traces, "threads": archive.threads} | kinds
+
+
+def table(archive: Archive, found: Mapping[str, Latency]) -> Table:
+    """Return the figures as they are printed otherwise."""
+    title = f"reads from {archive.traces:,} traces in {archive.threads:,} threads"
+    printed = Table("", "p50 ms", "p95 ms", "rows read", "ClickHouse CPU ms", title=title)
+    for name, latency in found.items():
+        printed.add_row(
+            name.replace("_", " "),
+            f"{latency.p50_s * 1000:.0f}",
+            f"{latency.p95_s * 1000:.0f}",
+            f"{latency.rows_read:,.0f}",
+            f"{latency.cpu_s * 1000:.0f}",
+        )
+    return printed
+
+
+@asynccontextmanager
+async def query_stage(storage: Storage, clock: Clock) -> AsyncIterator[str]:
+    """Serve the query stage as `threadline serve` does, and yield its address."""
+    settings = QuerySettings()
+    client = ClickHouse(storage.settings, query_settings=query_settings(settings))
+    query = Query(settings, clock, client)
+    listener = Listener(
+        build({"query": query.routes()}, clock=clock), host="127.0.0.1", port=0, drain_seconds=_DRAIN_SECONDS
+    )
+    await query.start()
+    await listener.start()
+    try:
+        yield f"http://127.0.0.1:{listener.port}"
+    finally:
+        await listener.stop()
+        await query.stop()
+
+
+async def _latency(
+    series: Callable[[], AsyncGenerator[None, None]], storage: Storage, clock: Clock, runs: int
+) -> Latency:
+    seconds: list[float] = []
+    # A series is an async generator; closing it ends the request that it may be in.
+    async with aclosing(series()) as reads:
+        for _ in range(_WARM_UP_RUNS):
+            await anext(reads)
+        began_rows, began_cpu = await storage.rows_read(), cpu_seconds(storage.pid)
+        for _ in range(runs):
+            began_at = clock.monotonic()
+            await anext(reads)
+            seconds.append(clock.monotonic() - began_at)
+        cpu, rows = cpu_seconds(storage.pid) - began_cpu, await storage.rows_read() - began_rows
+    return Latency(
+        p50_s=percentile(seconds, 0.5), p95_s=percentile(seconds, 0.95), rows_read=rows / runs, cpu_s=cpu / runs
+    )
