@@ -19,8 +19,9 @@ class ThreadEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
 
     `session_id` = log id, partition and offset of its first record; `first_offset` and `last_offset` span its
     activity in that partition; a session that was carried over from a log that is lost may have its last activity in
-    `last_log_id`, another log than `session_log_id`. Times are log times, in microseconds since 1970 UTC: `closed_at_us` of a session closed
-    for inactivity is its deadline. `activities` counts the events that moved its deadline, the first one included.
+    `last_log_id`, another log than `session_log_id`. Times are log times, in microseconds since 1970 UTC:
+    `closed_at_us` of a session closed for inactivity is its deadline. `activities` counts the events that moved its
+    deadline, the first one included.
     """
 
     project_id: UUID

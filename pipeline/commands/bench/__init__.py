@@ -4,4 +4,6 @@ Every contender is a process of its own and reads the same topic, one after anot
 different machines, cannot be compared. `stream` is the command; `load` fills the topic, `bare_client`, `stock_faust`
 and `our_stage` are the contenders, `contender` starts them, `open_threads` holds a million threads open, `measure`
 looks at processes from outside. `peers` runs other session windows, in an environment of their own.
+
+`query` is the command that measures reads: `storage` runs a ClickHouse, `archive` fills it, `reads` are the requests.
 """

@@ -44,6 +44,6 @@ def test_nothing_is_left_when_it_is_killed(tmp_path: Path) -> None:
 def test_a_second_one_on_the_same_port_says_so_and_ends(tmp_path: Path) -> None:
     with RunningStack(tmp_path / "first") as first:
         second = RunningStack(tmp_path / "second", port=first.port)
-        second.wait_for_line("address already in use", 90)
+        second.wait_for_line("cannot listen on", 90)
 
         assert second.stop() == 1
