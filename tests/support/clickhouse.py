@@ -18,9 +18,9 @@ START_SECONDS_MAX = 30.0
 class ClickHouseProcess:
     """It can be killed and started again on the same files and port."""
 
-    def __init__(self, path: Path, port: int | None = None) -> None:
+    def __init__(self, path: Path, port: int | None = None, *, database: str = "threadline") -> None:
         self.path = path
-        self.settings = ClickHouseSettings(port=port or free_port())
+        self.settings = ClickHouseSettings(port=port or free_port(), database=database)
         self._process: ChildProcess | None = None
 
     async def start(self) -> None:

@@ -150,7 +150,7 @@ async def test_a_failing_server_is_tried_again_until_patience_ends() -> None:
     gateway.answers = [web.Response(status=503, text="away") for _ in range(1000)]
     async with gateway.running() as url:
         with pytest.raises(TransientError, match="503 away"):
-            await deliver(url, [trace(1)], SendLimits(patience_seconds=0.3, backoff_min_seconds=0.01))
+            await deliver(url, [trace(1)], SendLimits(patience_seconds=1.5, backoff_min_seconds=0.01))
     assert len(gateway.requests) > 2
 
 

@@ -14,7 +14,7 @@ from tests.support.clickhouse import ClickHouseProcess
 
 @pytest_asyncio.fixture
 async def server(tmp_path: Path) -> AsyncIterator[ClickHouseProcess]:
-    process = ClickHouseProcess(tmp_path)
+    process = ClickHouseProcess(tmp_path, database="default")
     await process.start()
     yield process
     await process.kill()
@@ -104,7 +104,7 @@ async def test_settings_for_queries_go_with_every_query(server: ClickHouseProces
 
 
 async def test_a_client_made_before_its_database_works_as_soon_as_that_answers(tmp_path: Path) -> None:
-    process = ClickHouseProcess(tmp_path, free_port())
+    process = ClickHouseProcess(tmp_path, free_port(), database="default")
     async with ClickHouse(process.settings) as early:
         with pytest.raises(StorageUnavailable):
             await early.rows("SELECT 1 AS one")
