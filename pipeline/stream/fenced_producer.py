@@ -15,6 +15,7 @@ from aiokafka.errors import (
     InvalidTxnState,
     KafkaError,
     ProducerFenced,
+    UnknownError,
 )
 
 from pipeline.adapters.kafka.packing import pack
@@ -27,7 +28,9 @@ from pipeline.topics import Topic
 _BATCH_BYTES_MAX: Final = 1024 * 1024
 _REQUESTS_MAX: Final = 3
 """The steps of a transaction take at most so many request timeouts; the client alone would try for ever."""
-_TAKEN_OVER: Final = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping, InvalidTxnState)
+_TAKEN_OVER: Final = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping, InvalidTxnState, UnknownError)
+"""Kafka 4.4 was seen to answer with the last of these in the moment in which another took over. Should it mean something
+else one day, the partition is given up without need, and the worker ends because nobody takes it (`worker`)."""
 
 _log = logs.logger(__name__)
 

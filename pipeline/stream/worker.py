@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 from pipeline.adapters.clock import Clock
 from pipeline.adapters.kafka.admin import read_log_ids
@@ -15,6 +15,9 @@ from pipeline.stream.bulk import BulkApp, Intake
 from pipeline.stream.fence import Fence, NoFence, TransactionalFence
 from pipeline.stream.owned import Owned
 from pipeline.topics import TRACES
+
+SESSIONS_LOST_MAX: Final = 2
+"""For so many session timeouts a partition may be ours and lost: joining the group anew takes about one."""
 
 _log = logs.logger(__name__)
 
@@ -35,7 +38,7 @@ async def run(settings: Settings, clock: Clock, *, ready: Callable[[], None], st
             await _first_to_end(
                 _serve(app, ready, stop),
                 _watch(app.intake, settings.stream.stall_seconds_max),
-                _watch_orphans(app.intake.owned, settings.kafka.session_timeout_ms / 1000),
+                _watch_orphans(app.intake.owned, SESSIONS_LOST_MAX * settings.kafka.session_timeout_ms / 1000),
                 _asked(stop),
             )
         finally:
