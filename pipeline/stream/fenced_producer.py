@@ -29,8 +29,8 @@ _BATCH_BYTES_MAX: Final = 1024 * 1024
 _REQUESTS_MAX: Final = 3
 """The steps of a transaction take at most so many request timeouts; the client alone would try for ever."""
 _TAKEN_OVER: Final = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping, InvalidTxnState, UnknownError)
-"""Kafka 4.4 was seen to answer with the last of these in the moment in which another took over. Should it mean something
-else one day, the partition is given up without need, and the worker ends because nobody takes it (`worker`)."""
+"""Kafka 4.4 was seen to answer with the last of these in the moment in which another took over. Should it mean
+something else, the partition is given up without need, and the worker ends because nobody takes it (`worker`)."""
 
 _log = logs.logger(__name__)
 

@@ -29,7 +29,7 @@ PARTITIONS: Final = 6
 THREADS: Final = 3000
 WORKERS_AT_FIRST: Final = 2
 DRAIN_SECONDS_MAX: Final = 120.0
-LOOK_SECONDS: Final = 0.5
+LOOK_SECONDS: Final = 1.0  # longer than ticks are apart
 FENCED_LINE: Final = "partition given up"
 
 
@@ -141,7 +141,7 @@ async def _drained(kafka: KafkaSettings) -> bool:
         before, ends = ends, [bound.end for bound in bounds]
         if ends == before and all(bound.committed >= bound.end for bound in bounds):
             return True
-        await asyncio.sleep(2 * LOOK_SECONDS)
+        await asyncio.sleep(LOOK_SECONDS)
     return False
 
 
