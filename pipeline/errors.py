@@ -15,6 +15,7 @@ ThreadlineError
 ├── PermanentError       the same input fails again: to dead-letters
 │   ├── Undecodable          a record is not what its schema says
 │   └── Unstorable           ClickHouse refuses this row
+├── Fenced               let go: another process owns it now
 └── FatalError           stop the process and say why
     ├── InvalidSettings      a setting, or a relation between settings, cannot be
     ├── SchemaMismatch       topics or tables are not what this version declares
@@ -113,6 +114,10 @@ class Unstorable(PermanentError):
     def __init__(self, reason: str, *, code: int = 0) -> None:
         super().__init__(reason)
         self.code: Final = code
+
+
+class Fenced(ThreadlineError):
+    """Another process owns this now; nothing of it may be written any more."""
 
 
 class FatalError(ThreadlineError):

@@ -106,6 +106,10 @@ class StreamSettings(BaseSettings):
     batch_records_max: int = Field(2000, ge=1)
     fetch_bytes_max: int = Field(64 * 1024 * 1024, ge=1024, description="Most bytes in one fetch from a broker.")
     stall_seconds_max: float = Field(60.0, gt=0, description="Without progress for this long the worker exits.")
+    transactions: bool = Field(
+        default=True,
+        description="Fence workers that were paused for longer than their session; the embedded broker cannot.",
+    )
     instance_id: str | None = Field(None, description="Static member id; a restart keeps its partitions.")
 
     @field_validator("thread_timeout")

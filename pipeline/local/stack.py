@@ -157,6 +157,7 @@ class Stack:
             "THREADLINE_KAFKA_LAST_RECORD_ALONE": str(self.kafka.last_record_alone),
             "THREADLINE_KAFKA_SESSION_TIMEOUT_MS": str(self.kafka.session_timeout_ms),
             "THREADLINE_KAFKA_HEARTBEAT_INTERVAL_MS": str(self.kafka.heartbeat_interval_ms),
+            "THREADLINE_STREAM_TRANSACTIONS": "false",  # the embedded broker has none
             "THREADLINE_CLICKHOUSE_HOST": self.clickhouse.host,
             "THREADLINE_CLICKHOUSE_PORT": str(self.clickhouse.port),
             "THREADLINE_GATEWAY_HOST": "127.0.0.1",

@@ -12,6 +12,7 @@ from pipeline.stream import faust_internals, table
 from pipeline.stream.agent import apply_batches
 from pipeline.stream.bulk import BulkApp, Intake
 from pipeline.stream.commit import Checkpoints
+from pipeline.stream.fence import Fence
 from pipeline.stream.outputs import Publisher
 from pipeline.stream.owned import Owned
 from pipeline.stream.table import CHANGELOG, CHANGELOG_CONFIG, ThreadsTable
@@ -24,14 +25,16 @@ OBSERVE_SECONDS: Final = 1.0
 PARTITION_FETCH_BYTES_MAX: Final = 1024 * 1024
 
 
-def build(settings: Settings, clock: Clock, *, log_id: UUID, publisher: Publisher) -> BulkApp:
-    """Return the app; `log_id` is that of the topic `traces`, `publisher` must outlive the app."""
+def build(settings: Settings, clock: Clock, *, log_id: UUID, publisher: Publisher, fence: Fence) -> BulkApp:
+    """Return the app; `log_id` is that of the topic `traces`, `publisher` and `fence` must outlive the app."""
     app = BulkApp(STREAM_GROUP, **_faust_settings(settings))
     owned = Owned(log_id)
     checkpoints = Checkpoints(
         owned,
-        publisher_of=lambda _: publisher,
+        publisher=publisher,
+        changelog_of=fence.writer_of,
         commit_offsets=_commit_through(app),
+        keeps_metadata=settings.stream.transactions,  # the broker that has no transactions does not
         reply_partitions=partitions_of(THREAD_REPLIES, settings.kafka),
         clock=clock,
     )
@@ -41,7 +44,7 @@ def build(settings: Settings, clock: Clock, *, log_id: UUID, publisher: Publishe
         fetch_bytes_max=settings.stream.fetch_bytes_max,
         commit=checkpoints.commit_all,
     )
-    _declare_table(app, settings, clock, owned, publisher)
+    _declare_table(app, settings, clock, owned, publisher, fence)
     _declare_agent(app, checkpoints)
     _declare_tasks(app, settings, owned, checkpoints, publisher)
     return app
@@ -83,7 +86,9 @@ def _commit_through(app: BulkApp) -> Any:
     return commit_offsets
 
 
-def _declare_table(app: BulkApp, settings: Settings, clock: Clock, owned: Owned, publisher: Publisher) -> None:
+def _declare_table(
+    app: BulkApp, settings: Settings, clock: Clock, owned: Owned, publisher: Publisher, fence: Fence
+) -> None:
     threads = app.Table(
         table.NAME,
         partitions=settings.kafka.partitions,
@@ -95,7 +100,8 @@ def _declare_table(app: BulkApp, settings: Settings, clock: Clock, owned: Owned,
     async def on_begin() -> None:
         await write_default_timeout(owned, publisher, settings.stream.thread_timeout_ms)
 
-    threads.owned, threads.clock, threads.polling, threads.on_begin = owned, clock, app.intake.polling, on_begin
+    threads.owned, threads.fence, threads.clock = owned, fence, clock
+    threads.polling, threads.on_begin = app.intake.polling, on_begin
 
 
 def _declare_agent(app: BulkApp, checkpoints: Checkpoints) -> None:

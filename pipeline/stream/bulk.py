@@ -80,6 +80,7 @@ class FetchingThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         client = super()._create_worker_consumer(transport)
         fetch_bytes_max = self.app.intake.fetch_bytes_max
         faust_internals.bound_fetches(client, fetch_bytes_max=fetch_bytes_max, wait_ms_max=FETCH_WAIT_MS_MAX)
+        faust_internals.read_committed_only(client)
         return client
 
 

@@ -14,7 +14,8 @@ which may be ahead; for a broker that forgets metadata (the embedded one), the c
 was tried. Between commits outputs alone are published, so that nobody waits for the next one.
 
 A partition of which a step fails, or is cancelled, is lost at once: what its snapshot held is no longer in memory, so
-nothing later may be made durable in its place. Its next owner reads it again from the committed offset.
+nothing later may be made durable in its place. Its next owner reads it again from the committed offset. One that is
+found to be fenced has that owner already (`fence`).
 """
 
 import asyncio
@@ -24,10 +25,12 @@ from typing import Final
 
 from pipeline.adapters.clock import Clock
 from pipeline.adapters.telemetry import metrics
+from pipeline.errors import Fenced
 from pipeline.events.envelope import Record
+from pipeline.stream.fence import count_fenced
 from pipeline.stream.outputs import Outbox, Publisher
 from pipeline.stream.owned import Owned
-from pipeline.stream.partition import Checkpoint, Output, Partition, SessionChange
+from pipeline.stream.partition import REACHED_KEY, Checkpoint, Output, Partition, SessionChange
 from pipeline.stream.table import CHANGELOG
 
 ENCODE_SLICE_MAX: Final = 1000
@@ -38,23 +41,31 @@ CommitOffsets = Callable[[Mapping[int, tuple[int, str]]], Awaitable[bool]]
 
 
 class Checkpoints:
-    """Flushes and commits the partitions that are owned."""
+    """Flushes and commits the partitions that are owned.
+
+    `keeps_metadata` tells whether the broker gives back the metadata of commits; then the changelog need not.
+    """
 
     def __init__(
         self,
         owned: Owned,
         *,
-        publisher_of: Callable[[Partition], Publisher],
+        publisher: Publisher,
+        changelog_of: Callable[[Partition], Publisher],
         commit_offsets: CommitOffsets,
+        keeps_metadata: bool,
         reply_partitions: int,
         clock: Clock,
     ) -> None:
         self._owned: Final = owned
-        self._publisher_of: Final = publisher_of
+        self._publisher: Final = publisher
+        self._changelog_of: Final = changelog_of
         self._commit_offsets: Final = commit_offsets
+        self._keeps_metadata: Final = keeps_metadata
         self._reply_partitions: Final = reply_partitions
         self._clock: Final = clock
-        self._locks: Final[defaultdict[int, asyncio.Lock]] = defaultdict(asyncio.Lock)
+        self._flushing: Final[defaultdict[int, asyncio.Lock]] = defaultdict(asyncio.Lock)
+        self._persisting: Final[defaultdict[int, asyncio.Lock]] = defaultdict(asyncio.Lock)
         self._wanted: Final = asyncio.Event()
 
     def flush_soon(self) -> None:
@@ -74,7 +85,7 @@ class Checkpoints:
 
     async def flush(self, partition: Partition) -> None:
         """Publish the outputs of a partition (steps 1 and 2); raises BrokerUnavailable."""
-        async with _Turn(self._locks[partition.number], partition) as is_owned:
+        async with _Turn(self._flushing[partition.number], partition) as is_owned:
             if is_owned:
                 await self._publish_outputs(partition, partition.take_outputs())
 
@@ -102,36 +113,49 @@ class Checkpoints:
     async def drop_all(self) -> None:
         """Give up all partitions, and return when nothing of them is on its way any more."""
         self._owned.drop()
-        for lock in list(self._locks.values()):
+        for lock in [*self._persisting.values(), *self._flushing.values()]:
             async with lock:
                 pass
 
     async def _persist(self, partition: Partition) -> tuple[Partition, Checkpoint | None]:
-        """Take steps 1 to 4."""
-        async with _Turn(self._locks[partition.number], partition) as is_owned:
-            checkpoint = partition.checkpoint() if is_owned else None
-            if checkpoint is not None:
-                await self._publish_outputs(partition, checkpoint.outputs)
-                await self._write_state(partition, checkpoint.states)
+        """Take steps 1 to 4; a partition that another worker has taken is lost, and the others go on.
+
+        While state is written, later outputs may be flushed: nobody waits for an answer until a transaction has ended.
+        """
+        checkpoint = None
+        number = partition.number
+        try:
+            async with _Turn(self._persisting[number], partition):
+                async with _Turn(self._flushing[number], partition) as is_owned:
+                    checkpoint = partition.checkpoint() if is_owned else None
+                    if checkpoint is not None:
+                        await self._publish_outputs(partition, checkpoint.outputs)
+                if checkpoint is not None and not partition.is_lost:
+                    await self._write_state(partition, checkpoint.states)
+        except Fenced as error:
+            count_fenced(partition.number, error)
         return partition, checkpoint
 
     async def _publish_outputs(self, partition: Partition, outputs: Sequence[Output]) -> None:
         started_at = self._clock.monotonic()
-        publisher = self._publisher_of(partition)
         for begin in range(0, len(outputs), ENCODE_SLICE_MAX):
             piece = outputs[begin : begin + ENCODE_SLICE_MAX]
             outbox = Outbox(partition, reply_partitions=self._reply_partitions)
             outbox.add(piece)
-            await asyncio.gather(*(publisher.publish(topic, records) for topic, records in outbox.records.items()))
+            await asyncio.gather(
+                *(self._publisher.publish(topic, records) for topic, records in outbox.records.items())
+            )
             self._observe_delays(piece)
         if outputs:
             metrics.STREAM_FLUSH_SECONDS.observe(self._clock.monotonic() - started_at)
 
     async def _write_state(self, partition: Partition, states: Sequence[tuple[bytes, bytes | None]]) -> None:
-        number = partition.number
-        await self._publisher_of(partition).publish(
-            CHANGELOG, [Record(key, value, (), number) for key, value in states]
-        )
+        records = [
+            Record(key, value, (), partition.number)
+            for key, value in states
+            if not (self._keeps_metadata and key == REACHED_KEY)
+        ]
+        await self._changelog_of(partition).publish(CHANGELOG, records)
 
     def _observe_delays(self, outputs: Sequence[Output]) -> None:
         now_us = self._clock.now_us()

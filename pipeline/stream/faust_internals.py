@@ -59,6 +59,14 @@ def bound_fetches(client: Any, *, fetch_bytes_max: int, wait_ms_max: int) -> Non
     client._fetch_max_wait_ms = wait_ms_max
 
 
+def read_committed_only(client: Any) -> None:
+    """Leave out what stands in transactions that were not committed; to be called before the client starts.
+
+    Faust ties this to its own `exactly_once`.
+    """
+    client._isolation_level = "read_committed"
+
+
 async def next_records(consumer: Any, timeout_seconds: float) -> Mapping[Any, list[Any]]:
     """Wait for records of the partitions that are not paused."""
     records, _ = await consumer._wait_next_records(timeout_seconds)

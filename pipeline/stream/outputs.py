@@ -14,7 +14,7 @@ from pipeline.topics import SCORES, THREAD_REPLIES, THREADS, Topic
 
 
 class Publisher(Protocol):
-    """Makes records durable. At least once today; a transactional producer per partition would fit here."""
+    """Makes records durable."""
 
     async def publish(self, topic: Topic, records: Sequence[Record]) -> None:
         """Publish `records` in order per partition; return when the broker has all of them."""

@@ -50,6 +50,16 @@ class Owned:
                 return
         self._is_live = True
 
+    def lose(self, numbers: Iterable[int]) -> None:
+        """Give some partitions up that another worker has taken."""
+        for number in numbers:
+            self._partitions[number].is_lost = True
+
+    @property
+    def orphans(self) -> frozenset[Partition]:
+        """The partitions that are assigned to this worker, and lost."""
+        return frozenset(partition for partition in self._partitions.values() if partition.is_lost)
+
     def live(self, number: int) -> Partition | None:
         """Return a partition that may be worked on."""
         partition = self._partitions.get(number) if self._is_live else None

@@ -15,6 +15,7 @@ from faust.types import TP
 from pipeline.adapters.clock import Clock
 from pipeline.adapters.telemetry import metrics
 from pipeline.stream import faust_internals
+from pipeline.stream.fence import Fence
 from pipeline.stream.owned import Owned
 from pipeline.topics import STREAM_GROUP, TRACES, Topic
 
@@ -40,6 +41,7 @@ class ThreadsTable(Table):  # type: ignore[misc]
     """Keeps nothing itself; `owned` is what it recovers."""
 
     owned: Owned
+    fence: Fence
     clock: Clock
     polling: asyncio.Lock
     on_begin: Callable[[], Awaitable[None]]
@@ -55,12 +57,14 @@ class ThreadsTable(Table):  # type: ignore[misc]
     async def on_rebalance(
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
     ) -> None:
-        """Begin anew with the partitions of this assignment."""
+        """Begin anew with the partitions of this assignment; nobody else writes their state from now on."""
         async with self.polling:  # flow is stopped: when the poll under way is over, none follows
             await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
         metrics.STREAM_REBALANCES.inc()
         self._assigned_at = self.clock.monotonic()
-        self.owned.assign(tp.partition for tp in assigned if tp.topic == CHANGELOG.name)
+        numbers = [tp.partition for tp in assigned if tp.topic == CHANGELOG.name]
+        self.owned.assign(numbers)
+        await self.fence.take(numbers)
 
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
         """Go live at the committed offsets. Faust ignores what is raised here, so a failure crashes the app."""
@@ -69,8 +73,10 @@ class ThreadsTable(Table):  # type: ignore[misc]
             generation_id = self.app.consumer_generation_id
             inputs = [TP(TRACES.name, tp.partition) for tp in active_tps]
             committed = await faust_internals.fetch_committed(self.app.consumer, inputs)
+            fenced = await self.fence.confirm(CHANGELOG)
             if self.app.consumer_generation_id != generation_id:
                 return  # another assignment came in between, and is recovered next
+            self.owned.lose(fenced)
             for _ in self.owned.begin(committed):
                 await asyncio.sleep(0)
             metrics.STREAM_RECOVERY_SECONDS.set(self.clock.monotonic() - self._assigned_at)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 from pipeline.adapters.clock import Clock
 from pipeline.adapters.kafka.admin import read_log_ids
@@ -12,7 +12,12 @@ from pipeline.errors import Stalled
 from pipeline.settings import Settings
 from pipeline.stream.app import CLIENT_ID, build
 from pipeline.stream.bulk import BulkApp, Intake
+from pipeline.stream.fence import Fence, NoFence, TransactionalFence
+from pipeline.stream.owned import Owned
 from pipeline.topics import TRACES
+
+SESSIONS_LOST_MAX: Final = 2
+"""For so many session timeouts a partition may be ours and lost: joining the group anew takes about one."""
 
 _log = logs.logger(__name__)
 
@@ -25,15 +30,20 @@ async def run(settings: Settings, clock: Clock, *, ready: Callable[[], None], st
     """
     log_ids = await read_log_ids(settings.kafka)
     async with EventProducer(settings.kafka, client_id=CLIENT_ID) as publisher:
-        app = build(settings, clock, log_id=log_ids[TRACES.name], publisher=publisher)
+        fence: Fence = NoFence(publisher)
+        if settings.stream.transactions:
+            fence = TransactionalFence(settings.kafka, client_id=CLIENT_ID, log_id=log_ids[TRACES.name])
+        app = build(settings, clock, log_id=log_ids[TRACES.name], publisher=publisher, fence=fence)
         try:
             await _first_to_end(
                 _serve(app, ready, stop),
                 _watch(app.intake, settings.stream.stall_seconds_max),
+                _watch_orphans(app.intake.owned, SESSIONS_LOST_MAX * settings.kafka.session_timeout_ms / 1000),
                 _asked(stop),
             )
         finally:
             await _stop(app, settings.operation.drain_seconds)
+            await fence.give_up()
         if app.crash_reason is not None:
             raise app.crash_reason
 
@@ -53,6 +63,19 @@ async def _watch(intake: Intake, stall_seconds_max: float) -> None:
         await asyncio.sleep(stall_seconds_max)
         if intake.turns == before:
             raise Stalled(f"the consumer loop has not moved for {stall_seconds_max:g} s")
+
+
+async def _watch_orphans(owned: Owned, seconds_max: float) -> None:
+    """Raise Stalled if a partition is ours but lost, and no new assignment follows.
+
+    A worker that was paused may have taken a partition from its rightful owner as the last thing it did.
+    """
+    while True:
+        before = owned.orphans
+        await asyncio.sleep(seconds_max)
+        if orphans := before & owned.orphans:
+            numbers = sorted(partition.number for partition in orphans)
+            raise Stalled(f"partitions {numbers} are assigned to this worker and lost for {seconds_max:g} s")
 
 
 async def _asked(stop: asyncio.Event) -> None:

@@ -4,6 +4,7 @@ from pipeline import errors
 from pipeline.errors import (
     Conflict,
     FatalError,
+    Fenced,
     Malformed,
     Overloaded,
     PermanentError,
@@ -18,7 +19,7 @@ from pipeline.errors import (
     Unstorable,
 )
 
-KINDS = (Refused, TransientError, PermanentError, FatalError)
+KINDS = (Refused, TransientError, PermanentError, Fenced, FatalError)
 DECLARED = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, ThreadlineError)]
 
 

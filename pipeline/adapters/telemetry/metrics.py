@@ -71,6 +71,9 @@ STREAM_FLUSH_SECONDS: Final = Histogram(
     "threadline_stream_flush_seconds", "Making outputs and state durable.", buckets=_LATENCY
 )
 STREAM_REBALANCES: Final = Counter("threadline_stream_rebalances_total", "Assignments received.")
+STREAM_FENCED: Final = Counter(
+    "threadline_stream_partitions_fenced_total", "Partitions given up because another worker had taken them."
+)
 STREAM_RECOVERY_SECONDS: Final = Gauge("threadline_stream_recovery_seconds", "Length of the last state recovery.")
 
 # sinks

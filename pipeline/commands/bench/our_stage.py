@@ -161,6 +161,7 @@ def _environment(kafka: KafkaSettings, thread_timeout: str) -> dict[str, str]:
         **os.environ,
         **{f"THREADLINE_KAFKA_{name.upper()}": str(getattr(kafka, name)) for name in names},
         TIMEOUT_VARIABLE: thread_timeout,
+        "THREADLINE_STREAM_TRANSACTIONS": "false",  # the embedded broker has none
         "THREADLINE_OPERATION_PORT": "0",
         "THREADLINE_OPERATION_LOG_FORMAT": "json",
     }

@@ -28,6 +28,7 @@ async def environment(tmp_path: Path) -> AsyncIterator[Mapping[str, str]]:
             "THREADLINE_KAFKA_LAST_RECORD_ALONE": "true",
             "THREADLINE_KAFKA_SESSION_TIMEOUT_MS": "3000",
             "THREADLINE_KAFKA_HEARTBEAT_INTERVAL_MS": "500",
+            "THREADLINE_STREAM_TRANSACTIONS": "false",  # the embedded broker has none
             "THREADLINE_CLICKHOUSE_PORT": str(clickhouse),
             "THREADLINE_GATEWAY_PORT": str(gateway),
             "THREADLINE_OPERATION_PORT": "0",

@@ -84,6 +84,7 @@ def env_of(kafka: KafkaSettings, **more: str) -> Mapping[str, str]:
     return {
         **{f"THREADLINE_KAFKA_{name.upper()}": str(getattr(kafka, name)) for name in names},
         "OPIK_TRACE_THREAD_TIMEOUT_TO_MARK_AS_INACTIVE": f"{TIMEOUT_SECONDS}s",
+        "THREADLINE_STREAM_TRANSACTIONS": str(not kafka.last_record_alone),  # the embedded broker has none
         "THREADLINE_OPERATION_PORT": "0",
         **more,
     }

@@ -76,9 +76,9 @@ async def reader(kafka: KafkaSettings, **options: Any) -> AsyncIterator[AIOKafka
         await consumer.stop()
 
 
-async def read_all(kafka: KafkaSettings, topic: Topic) -> dict[int, list[ConsumerRecord]]:
+async def read_all(kafka: KafkaSettings, topic: Topic, **options: Any) -> dict[int, list[ConsumerRecord]]:
     """Return all records of a topic by partition: until nothing comes for a while, for the end offset may be short."""
-    async with reader(kafka) as consumer:
+    async with reader(kafka, **options) as consumer:
         places = [TopicPartition(topic.name, number) for number in range(topic.partitions or kafka.partitions)]
         consumer.assign(places)
         found: dict[int, list[ConsumerRecord]] = {place.partition: [] for place in places}

@@ -19,13 +19,14 @@ class Recording:
         self.acked: list[tuple[str, int]] = []
         self.records: dict[str, list[Record]] = {}
         self.fails_on: str | None = None
+        self.fails_with: type[Exception] = BrokerUnavailable
         self.holds: asyncio.Event | None = None
 
     async def publish(self, topic: Topic, records: Sequence[Record]) -> None:
         if not records:
             return
         if topic.name == self.fails_on:
-            raise BrokerUnavailable("as the test wants it")
+            raise self.fails_with("as the test wants it")
         if self.holds is not None:
             await self.holds.wait()
         self.acked.append((topic.name, len(records)))

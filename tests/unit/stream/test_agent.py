@@ -12,7 +12,13 @@ async def applied(*batches: Batch) -> Recording:
     owned, _ = owned_after(Log())
     broker = Recording()
     checkpoints = Checkpoints(
-        owned, publisher_of=lambda _: broker, commit_offsets=broker.commit, reply_partitions=16, clock=ManualClock()
+        owned,
+        publisher=broker,
+        changelog_of=lambda _: broker,
+        commit_offsets=broker.commit,
+        keeps_metadata=False,
+        reply_partitions=16,
+        clock=ManualClock(),
     )
     queue: asyncio.Queue[Batch] = asyncio.Queue()
     for batch in batches:
@@ -45,7 +51,13 @@ async def test_a_partition_lost_in_the_middle_of_a_batch_is_left_there() -> None
     owned, _ = owned_after(Log())
     broker = Recording()
     checkpoints = Checkpoints(
-        owned, publisher_of=lambda _: broker, commit_offsets=broker.commit, reply_partitions=16, clock=ManualClock()
+        owned,
+        publisher=broker,
+        changelog_of=lambda _: broker,
+        commit_offsets=broker.commit,
+        keeps_metadata=False,
+        reply_partitions=16,
+        clock=ManualClock(),
     )
     agent = asyncio.create_task(apply_batches(queue, checkpoints))
     while partition.next_offset == 0:

@@ -8,6 +8,7 @@ from pipeline.adapters.clock import ManualClock
 from pipeline.settings import Settings, load
 from pipeline.stream.app import build
 from pipeline.stream.bulk import BulkApp, BulkConsumer, FetchingThread
+from pipeline.stream.fence import NoFence
 from pipeline.stream.table import CHANGELOG, ThreadsTable
 from pipeline.topics import STREAM_GROUP
 from tests.unit.stream.logs import LOG_ID
@@ -24,7 +25,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 @pytest.fixture
 async def app(settings: Settings) -> BulkApp:
-    return build(settings, ManualClock(), log_id=LOG_ID, publisher=Recording())
+    return build(settings, ManualClock(), log_id=LOG_ID, publisher=Recording(), fence=NoFence(Recording()))
 
 
 async def test_what_operators_set_reaches_faust(app: BulkApp) -> None:

@@ -4,21 +4,29 @@ from collections.abc import Mapping
 import pytest
 
 from pipeline.adapters.clock import ManualClock
-from pipeline.errors import BrokerUnavailable
+from pipeline.errors import BrokerUnavailable, Fenced
 from pipeline.stream.commit import Checkpoints
+from pipeline.stream.lifecycle import apply
 from pipeline.stream.owned import Owned
 from pipeline.stream.table import CHANGELOG
 from tests.unit.stream.logs import START_MS, Log, key, thread
 from tests.unit.stream.recording import Recording, owned_after
 
-LOG = Log().trace(key("a")).command("close", thread("a"))
+
+def log_of_two() -> Log:
+    return Log().trace(key("a")).command("close", thread("a"))
+
+
+LOG = log_of_two()
 
 
 def checkpoints_of(owned: Owned, broker: Recording) -> Checkpoints:
     return Checkpoints(
         owned,
-        publisher_of=lambda _: broker,
+        publisher=broker,
+        changelog_of=lambda _: broker,
         commit_offsets=broker.commit,
+        keeps_metadata=False,
         reply_partitions=16,
         clock=ManualClock(),
     )
@@ -41,7 +49,13 @@ async def test_the_offset_carries_its_log_time() -> None:
         return True
 
     checkpoints = Checkpoints(
-        owned, publisher_of=lambda _: broker, commit_offsets=commit, reply_partitions=16, clock=ManualClock()
+        owned,
+        publisher=broker,
+        changelog_of=lambda _: broker,
+        commit_offsets=commit,
+        keeps_metadata=False,
+        reply_partitions=16,
+        clock=ManualClock(),
     )
     await checkpoints.commit_all()
     assert committed == [{3: (2, str(START_MS * 1000))}]
@@ -147,3 +161,55 @@ async def test_a_thread_is_written_once_however_often_it_changed() -> None:
     await checkpoints_of(owned, broker).commit_all()
     written = [record for record in broker.records[CHANGELOG.name] if record.key == key("a")]
     assert [(record.value, record.partition) for record in written] == [(partition.threads[key("a")], 3)]
+
+
+async def test_where_the_broker_keeps_metadata_a_tick_alone_writes_no_state() -> None:
+    owned, _ = owned_after(Log().tick())
+    broker = Recording()
+    checkpoints = Checkpoints(
+        owned,
+        publisher=broker,
+        changelog_of=lambda _: broker,
+        commit_offsets=broker.commit,
+        keeps_metadata=True,
+        reply_partitions=16,
+        clock=ManualClock(),
+    )
+    assert await checkpoints.commit_all()
+    assert broker.acked == [("offsets", 1)]
+
+
+async def test_a_partition_that_another_took_is_given_up_and_the_worker_goes_on() -> None:
+    owned, partition = owned_after(LOG)
+    broker = Recording()
+    broker.fails_on = CHANGELOG.name
+    broker.fails_with = Fenced
+    checkpoints = checkpoints_of(owned, broker)
+    assert not await checkpoints.commit_all()
+    assert partition.is_lost
+    assert owned.orphans == {partition}
+    assert [name for name, _ in broker.acked] == ["threads", "thread-replies"]
+
+
+async def test_answers_go_out_while_state_is_written() -> None:
+    owned, partition = owned_after(LOG)
+    broker, changelog = Recording(), Recording()
+    changelog.holds = asyncio.Event()
+    checkpoints = Checkpoints(
+        owned,
+        publisher=broker,
+        changelog_of=lambda _: changelog,
+        commit_offsets=broker.commit,
+        keeps_metadata=False,
+        reply_partitions=16,
+        clock=ManualClock(),
+    )
+    committing = asyncio.create_task(checkpoints.commit_all())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    list(apply(partition, log_of_two().command("open", thread("a")).records))
+    await checkpoints.flush(partition)
+    assert broker.acked == [("threads", 2), ("thread-replies", 1), ("threads", 1), ("thread-replies", 1)]
+    changelog.holds.set()
+    assert await committing
+    assert broker.acked[-1] == ("offsets", 2)

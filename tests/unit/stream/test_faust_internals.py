@@ -79,6 +79,10 @@ async def test_the_fetches_of_a_client_can_be_bounded_before_it_starts() -> None
     assert (client._fetch_max_bytes, client._fetch_max_wait_ms) == (1, 2)
     assert "fetch_max_bytes=self._fetch_max_bytes" in inspect.getsource(AIOKafkaConsumer.start)
     assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in inspect.getsource(AIOKafkaConsumer.start)
+    assert client._isolation_level == "read_uncommitted"
+    faust_internals.read_committed_only(client)
+    assert client._isolation_level == "read_committed"
+    assert "isolation_level=self._isolation_level" in inspect.getsource(AIOKafkaConsumer.start)
     assert client._coordinator is None
     assert isinstance(client._subscription, SubscriptionState)
     await client.stop()

@@ -29,6 +29,25 @@ async def test_a_consumer_loop_that_turns_is_left_alone() -> None:
     watching.cancel()
 
 
+async def test_a_partition_that_stays_ours_and_lost_is_stalled() -> None:
+    owned = Owned(LOG_ID)
+    owned.assign([3])
+    owned.lose([3])
+    with pytest.raises(Stalled, match=r"partitions \[3\]"):
+        await worker._watch_orphans(owned, 0.001)
+
+
+async def test_a_lost_partition_that_is_assigned_anew_is_no_stall() -> None:
+    owned = Owned(LOG_ID)
+    watching = asyncio.create_task(worker._watch_orphans(owned, 0.0))
+    for _ in range(100):
+        owned.assign([3])
+        owned.lose([3])
+        await asyncio.sleep(0)
+    assert not watching.done()
+    watching.cancel()
+
+
 async def test_the_first_to_end_ends_the_others() -> None:
     ended: list[str] = []
 

@@ -1,0 +1,36 @@
+"""The long form: make fault SEED=n."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.fault.schedule import Times, drawn
+from tests.fault.suite import run
+
+pytestmark = pytest.mark.apache_kafka
+
+TIMES = Times(broker_down_max=20.0)
+RATE = 600
+NO_FENCE_SECONDS = 45.0
+
+
+async def test_all_that_is_said_follows_from_the_log(
+    tmp_path: Path, seed: int, minutes: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with capsys.disabled():
+        happened = await run(tmp_path, drawn(seed, TIMES), TIMES, seed=seed, seconds=60 * minutes, rate=RATE)
+    assert happened.is_drained
+    assert happened.verdict.is_exact
+    assert happened.verdict.closed > 0
+    assert happened.faults.total() >= 6 * minutes
+
+
+async def test_without_a_fence_workers_that_were_paused_make_others_say_what_is_false(
+    tmp_path: Path, seed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    no_fence = {"THREADLINE_STREAM_TRANSACTIONS": "false"}
+    pauses = drawn(seed, TIMES, ("pause",))
+    with capsys.disabled():
+        happened = await run(tmp_path, pauses, TIMES, seed=seed, seconds=NO_FENCE_SECONDS, rate=RATE, env=no_fence)
+    assert not happened.verdict.is_exact
+    assert happened.verdict.false + happened.verdict.wrong > 0
