@@ -67,6 +67,7 @@ def _faust_settings(settings: Settings) -> dict[str, Any]:
         # State in memory, recovered from the changelog each time: see owned.
         "store": "memory://",
         "Table": ThreadsTable,
+        "table_standby_replicas": 0,  # a copy in memory is thrown away at each recovery
         "recovery_consistency_check": False,
         "stream_recovery_delay": 0.0,
         "stream_wait_empty": True,  # commit once more before partitions are given up

@@ -62,7 +62,7 @@ class ThreadsTable(Table):  # type: ignore[misc]
             await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
         metrics.STREAM_REBALANCES.inc()
         self._assigned_at = self.clock.monotonic()
-        numbers = [tp.partition for tp in assigned if tp.topic == CHANGELOG.name]
+        numbers = [tp.partition for tp in assigned if tp.topic == TRACES.name]
         self.owned.assign(numbers)
         await self.fence.take(numbers)
 
@@ -77,6 +77,10 @@ class ThreadsTable(Table):  # type: ignore[misc]
             if self.app.consumer_generation_id != generation_id:
                 return  # another assignment came in between, and is recovered next
             self.owned.lose(fenced)
+            async with self.polling:
+                for place in inputs:
+                    # Faust does not seek where nothing was committed, and what it polled before would be passed over.
+                    await self.app.consumer.seek(place, committed.get(place.partition, (0, ""))[0])
             for _ in self.owned.begin(committed):
                 await asyncio.sleep(0)
             metrics.STREAM_RECOVERY_SECONDS.set(self.clock.monotonic() - self._assigned_at)

@@ -10,7 +10,7 @@ from tests.fault.suite import run
 pytestmark = pytest.mark.apache_kafka
 
 TIMES = Times(broker_down_max=20.0)
-RATE = 600
+RATE = 1100
 NO_FENCE_SECONDS = 45.0
 
 
