@@ -69,6 +69,10 @@ class RunningStack:
         """Press Ctrl-C and return the exit code."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait until it ends by itself and return the exit code."""
         code = self._process.wait(STOP_SECONDS_MAX)
         self._reader.join()
         assert self._process.stdout is not None

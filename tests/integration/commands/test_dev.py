@@ -46,4 +46,4 @@ def test_a_second_one_on_the_same_port_says_so_and_ends(tmp_path: Path) -> None:
         second = RunningStack(tmp_path / "second", port=first.port)
         second.wait_for_line("cannot listen on", 90)
 
-        assert second.stop() == 1
+        assert second.wait() == 1
