@@ -92,6 +92,16 @@ async def fetch_committed(consumer: Any, partitions: Iterable[TP]) -> dict[int, 
     return {number: (entry.offset, entry.metadata or "") for number, entry in committed.items()}
 
 
+async def seek(consumer: Any, starts: Mapping[TP, int]) -> bool:
+    """Read each partition from its offset on; return False where one is not assigned any more."""
+    try:
+        for place, offset in starts.items():
+            await consumer.seek(place, offset)
+    except IllegalStateError:
+        return False
+    return True
+
+
 async def commit(consumer: Any, offsets: Mapping[TP, tuple[int, str]]) -> bool:
     """Commit offset and metadata of each partition; return False where the group has moved on meanwhile.
 

@@ -74,13 +74,12 @@ class ThreadsTable(Table):  # type: ignore[misc]
             inputs = [TP(TRACES.name, tp.partition) for tp in active_tps]
             committed = await faust_internals.fetch_committed(self.app.consumer, inputs)
             fenced = await self.fence.confirm(CHANGELOG)
-            if self.app.consumer_generation_id != generation_id:
-                return  # another assignment came in between, and is recovered next
+            # Faust does not seek where nothing was committed, and what it polled before would be passed over.
+            starts = {place: committed.get(place.partition, (0, ""))[0] for place in inputs}
+            is_assigned = await faust_internals.seek(self.app.consumer, starts)
+            if not is_assigned or self.app.consumer_generation_id != generation_id:
+                return  # another assignment came in between, and is recovered next; no await from here to `begin`
             self.owned.lose(fenced)
-            async with self.polling:
-                for place in inputs:
-                    # Faust does not seek where nothing was committed, and what it polled before would be passed over.
-                    await self.app.consumer.seek(place, committed.get(place.partition, (0, ""))[0])
             for _ in self.owned.begin(committed):
                 await asyncio.sleep(0)
             metrics.STREAM_RECOVERY_SECONDS.set(self.clock.monotonic() - self._assigned_at)

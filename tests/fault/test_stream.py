@@ -11,7 +11,7 @@ pytestmark = pytest.mark.apache_kafka
 
 TIMES = Times(broker_down_max=20.0)
 RATE = 1100
-NO_FENCE_SECONDS = 45.0
+NO_FENCE_SEED, NO_FENCE_SECONDS, NO_FENCE_RATE = 2, 60.0, 400
 
 
 async def test_all_that_is_said_follows_from_the_log(
@@ -26,11 +26,13 @@ async def test_all_that_is_said_follows_from_the_log(
 
 
 async def test_without_a_fence_workers_that_were_paused_make_others_say_what_is_false(
-    tmp_path: Path, seed: int, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     no_fence = {"THREADLINE_STREAM_TRANSACTIONS": "false"}
-    pauses = drawn(seed, TIMES, ("pause",))
+    pauses = drawn(NO_FENCE_SEED, TIMES, ("pause",))
     with capsys.disabled():
-        happened = await run(tmp_path, pauses, TIMES, seed=seed, seconds=NO_FENCE_SECONDS, rate=RATE, env=no_fence)
+        happened = await run(
+            tmp_path, pauses, TIMES, seed=NO_FENCE_SEED, seconds=NO_FENCE_SECONDS, rate=NO_FENCE_RATE, env=no_fence
+        )
     assert not happened.verdict.is_exact
     assert happened.verdict.false + happened.verdict.wrong > 0
