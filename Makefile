@@ -18,6 +18,7 @@ setup: $(READY) ## make .venv with everything in it
 
 $(READY): pyproject.toml uv.lock
 	@test -x $(BIN)/python || python3 -m venv $(VENV)
+	@test -x $(UV) || $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null
 	@test -x $(UV) || $(BIN)/python -m pip install --quiet uv
 	@$(UV) sync --quiet --frozen --inexact --all-extras
 	@touch $@
