@@ -132,7 +132,7 @@ COSTS: Final = """
         SELECT toUInt128(trace_id) AS trace, usage, total_estimated_cost
         FROM spans FINAL
         PREWHERE workspace = {workspace:String} AND toUInt128(trace_id) IN (SELECT toUInt128(id) FROM live)
-    ) AS spent ANY INNER JOIN (SELECT thread_id, toUInt128(id) AS trace FROM live) AS named USING (trace)
+    ) AS spent INNER JOIN (SELECT thread_id, toUInt128(id) AS trace FROM live) AS named USING (trace)
     GROUP BY thread_id"""
 
 SCORE_AUTHORS: Final = """
