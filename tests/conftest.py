@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,10 +48,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         reasons = [missing[marker] for marker in missing if item.get_closest_marker(marker)]
         (dropped if reasons else kept).append(item)
         config.stash[LEFT_OUT].update(reasons)
-    if dropped and os.environ.get("CI") == "true":
-        raise pytest.UsageError(f"continuous integration leaves nothing out: {dict(config.stash[LEFT_OUT])}")
     config.hook.pytest_deselected(items=dropped)
     items[:] = kept
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    left_out = session.config.stash[LEFT_OUT]
+    # Where tests run in several processes, each of them has looked at all tests, and hands over what it left out.
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output["left_out"] = dict(left_out)
+    elif left_out and os.environ.get("CI") == "true":
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:  # noqa: ARG001
+    if output := getattr(node, "workeroutput", None):
+        node.config.stash[LEFT_OUT] = Counter(output["left_out"])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
