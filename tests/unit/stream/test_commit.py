@@ -187,7 +187,7 @@ async def test_a_partition_that_another_took_is_given_up_and_the_worker_goes_on(
     checkpoints = checkpoints_of(owned, broker)
     assert not await checkpoints.commit_all()
     assert partition.is_lost
-    assert owned.orphans == {partition}
+    assert owned.stuck == {(partition, 0)}
     assert [name for name, _ in broker.acked] == ["threads", "thread-replies"]
 
 
