@@ -5,6 +5,7 @@ where the record stood (`log_id`, `log_partition`, `log_offset`, `appended_at_ms
 bring these itself.
 """
 
+from functools import cache
 from typing import Final, Literal
 
 import msgspec
@@ -26,6 +27,7 @@ Kind = Literal[
 Headers = tuple[tuple[str, bytes], ...]
 
 
+@cache
 def headers_of(kind: Kind) -> Headers:
     """Return the headers of an event of `kind`; `kind` comes first, so that readers find it without a search."""
     return ((HEADER_KIND, kind.encode()), SCHEMA_VERSION_HEADER)

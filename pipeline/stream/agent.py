@@ -1,6 +1,7 @@
 """The body of the Faust agent: takes batches as the consumer brings them and applies them."""
 
 import asyncio
+from collections import defaultdict
 from typing import Final
 
 from pipeline.stream import lifecycle
@@ -12,24 +13,48 @@ from pipeline.stream.tallies import report
 
 OUTPUTS_WAITING_MAX: Final = 20_000
 """So many outputs of a partition wait for the next flush; then its records wait for the outputs."""
+AT_ONCE_MAX: Final = 4
+"""So many batches are in hand, each of another partition: one that waits for its outputs does not hold up others."""
+
+_Turns = defaultdict[int, asyncio.Lock]
 
 
 async def apply_batches(batches: asyncio.Queue[Batch], checkpoints: Checkpoints) -> None:
-    """Apply batches for ever; others have a turn at each pause of the lifecycle."""
+    """Apply batches for ever, those of one partition in order."""
+    turns: _Turns = defaultdict(asyncio.Lock)
+    takers = [asyncio.create_task(_take_batches(batches, checkpoints, turns)) for _ in range(AT_ONCE_MAX)]
+    try:
+        await asyncio.gather(*takers)
+    finally:
+        for taker in takers:
+            taker.cancel()
+        await asyncio.wait(takers)
+
+
+async def _take_batches(batches: asyncio.Queue[Batch], checkpoints: Checkpoints, turns: _Turns) -> None:
     while True:
         batch = await batches.get()
-        partition = batch.partition
+        # Nothing is awaited from the queue to the end of that of the lock, so batches of a partition stay in order.
+        async with turns[batch.partition.number]:
+            await _apply(batch, checkpoints)
+
+
+async def _apply(batch: Batch, checkpoints: Checkpoints) -> None:
+    """Apply a batch; others have a turn at each pause of the lifecycle."""
+    partition = batch.partition
+    if not _is_owned(partition):
+        return
+    for pause in lifecycle.apply(partition, batch.records):
+        if pause is Pause.ANSWERED:
+            checkpoints.flush_soon()
+        elif partition.outputs_waiting > OUTPUTS_WAITING_MAX:
+            await checkpoints.flush(partition)
+        await asyncio.sleep(0)
         if not _is_owned(partition):
-            continue
-        for pause in lifecycle.apply(partition, batch.records):
-            if pause is Pause.ANSWERED:
-                checkpoints.flush_soon()
-            elif partition.outputs_waiting > OUTPUTS_WAITING_MAX:
-                await checkpoints.flush(partition)
-            await asyncio.sleep(0)
-            if not _is_owned(partition):
-                break
-        report(partition)
+            break
+    if partition.tally.closed:
+        checkpoints.flush_soon()  # closes are late already, by the half interval of the ticks
+    report(partition)
 
 
 def _is_owned(partition: Partition) -> bool:

@@ -1,6 +1,7 @@
 """The partitions that this worker owns now, from their assignment over their recovery to their loss."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 from uuid import UUID
 
@@ -62,16 +63,17 @@ class Owned:
     def begin(self, committed: Mapping[int, tuple[int, str]]) -> Iterator[None]:
         """Go live at the committed offsets; the metadata of each commit is the log time there.
 
-        Yields after each partition, so that others have a turn; an assignment that comes in between ends it.
+        Yields again and again, so that others have a turn; an assignment that comes in between ends it.
         """
         partitions = self._partitions
         self._restored_to = {}
         for number, partition in partitions.items():
             offset, metadata = committed.get(number, (0, ""))
             partition.restore(committed_offset=offset, log_time_us=int(metadata) if metadata.isdecimal() else None)
-            yield
-            if self._partitions is not partitions:
-                return
+            for _ in chain(partition.take_stock(), (None,)):
+                yield
+                if self._partitions is not partitions:
+                    return
         self._is_live = True
 
     def lose(self, numbers: Iterable[int]) -> None:

@@ -29,11 +29,14 @@ async def run(settings: Settings, clock: Clock, *, ready: Callable[[], None], st
     BrokerUnavailable where there is no broker, or it takes no records any more.
     """
     log_ids = await read_log_ids(settings.kafka)
-    async with EventProducer(settings.kafka, client_id=CLIENT_ID) as publisher:
+    async with (
+        EventProducer(settings.kafka, client_id=CLIENT_ID) as publisher,
+        EventProducer(settings.kafka, client_id=f"{CLIENT_ID}-ticks") as ticker,
+    ):
         fence: Fence = NoFence(publisher)
         if settings.stream.transactions:
             fence = TransactionalFence(settings.kafka, client_id=CLIENT_ID, log_id=log_ids[TRACES.name])
-        app = build(settings, clock, log_id=log_ids[TRACES.name], publisher=publisher, fence=fence)
+        app = build(settings, clock, log_id=log_ids[TRACES.name], publisher=publisher, ticker=ticker, fence=fence)
         try:
             await _first_to_end(
                 _serve(app, ready, stop),

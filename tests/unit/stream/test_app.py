@@ -25,7 +25,14 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 @pytest.fixture
 async def app(settings: Settings) -> BulkApp:
-    return build(settings, ManualClock(), log_id=LOG_ID, publisher=Recording(), fence=NoFence(Recording()))
+    return build(
+        settings,
+        ManualClock(),
+        log_id=LOG_ID,
+        publisher=Recording(),
+        ticker=Recording(),
+        fence=NoFence(Recording()),
+    )
 
 
 async def test_what_operators_set_reaches_faust(app: BulkApp) -> None:

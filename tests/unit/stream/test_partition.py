@@ -60,6 +60,7 @@ def test_what_was_restored_is_as_it_was() -> None:
     restored = new_partition()
     restored.threads.update({name: value for name, value in checkpoint.states if value is not None})
     restored.restore(committed_offset=4, log_time_us=None)
+    list(restored.take_stock())
     assert restored.threads == before.threads
     assert (restored.open_threads, restored.timeouts.default_ms) == (1, 1000)
     assert (restored.next_offset, restored.log_time_us) == (4, START_MS * 1000)
