@@ -7,6 +7,7 @@ the classes that override them (`FetchingThread._create_worker_consumer`, `BulkC
 `BulkConsumer._new_consumer_thread`).
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -41,6 +42,7 @@ CALLED: Final = (
     ("faust.transport.drivers.aiokafka", "Consumer", "_wait_next_records", ("self", "timeout")),
     ("faust.transport.drivers.aiokafka", "AIOKafkaConsumerThread", "_ensure_consumer", ("self",)),
     ("aiokafka.consumer.group_coordinator", "GroupCoordinator", "fetch_committed_offsets", ("self", "partitions")),
+    ("aiokafka.producer.transaction_manager", "TransactionManager", "wait_for_transaction_end", ("self",)),
 )
 """Private methods that are called: module, class, name, parameters."""
 
@@ -81,6 +83,15 @@ def position_of(consumer: Any, partition: TP) -> int | None:
         return None
     state = assignment.state_value(place)
     return state.position if state.has_valid_position else None
+
+
+def transaction_outcome(producer: Any) -> asyncio.Future[Any] | None:
+    """Return the future that tells how a producer's last transaction ended, if it has ended.
+
+    Only committing fetches it: that of a producer which is refused earlier would be logged by asyncio as lost.
+    """
+    waiter: asyncio.Future[Any] | None = producer._txn_manager.wait_for_transaction_end()
+    return waiter if waiter is not None and waiter.done() else None
 
 
 async def fetch_committed(consumer: Any, partitions: Iterable[TP]) -> dict[int, tuple[int, str]]:

@@ -24,11 +24,13 @@ from aiokafka.errors import (
 )
 
 from pipeline.adapters.kafka.packing import pack
+from pipeline.adapters.kafka.producer import look_at_outcome
 from pipeline.adapters.retry import Backoff
 from pipeline.adapters.telemetry import logs
 from pipeline.errors import BrokerUnavailable, Fenced
 from pipeline.events.envelope import Record
 from pipeline.settings import KafkaSettings
+from pipeline.stream import faust_internals
 from pipeline.topics import Topic
 
 _BATCH_BYTES_MAX: Final = 1024 * 1024
@@ -102,6 +104,8 @@ class FencedProducer:
                 await self._producer.stop()
         except (KafkaError, TimeoutError) as error:
             _log.warning("connection not closed in order", transactional_id=self._transactional_id, reason=repr(error))
+        if (outcome := faust_internals.transaction_outcome(self._producer)) is not None:
+            look_at_outcome(outcome)  # nobody waits for it where the writer was refused before the end
 
     async def publish(self, topic: Topic, records: Sequence[Record]) -> None:
         """Publish `records`, which name their partitions, all or none; return when the broker has them.
@@ -141,11 +145,12 @@ class FencedProducer:
             if record.partition is None:
                 raise AssertionError("only records that name their partition are written here")
             by_partition.setdefault(record.partition, []).append(record)
-        acks = [
-            await self._producer.send_batch(batch, topic.name, partition=partition)
-            for partition, share in by_partition.items()
-            for batch in pack(self._producer, share, last_record_alone=False)
-        ]
+        acks = []
+        for partition, share in by_partition.items():
+            for batch in pack(self._producer, share, last_record_alone=False):
+                ack = await self._producer.send_batch(batch, topic.name, partition=partition)
+                ack.add_done_callback(look_at_outcome)  # that of a later batch may fail first, and end this
+                acks.append(ack)
         await asyncio.gather(*acks)
 
 

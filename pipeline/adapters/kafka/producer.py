@@ -182,7 +182,7 @@ class EventProducer:
             producer = self._connected()
             for batch in pack(producer, records, last_record_alone=self._settings.last_record_alone):
                 ack = await self._bounded(producer.send_batch(batch, topic, partition=partition))
-                ack.add_done_callback(_look)
+                ack.add_done_callback(look_at_outcome)
                 acks.append(ack)
             for ack in acks:
                 await self._bounded(ack)
@@ -218,7 +218,7 @@ def _settle(gathered: Sequence[tuple[list[Record], _Delivery]], error: Exception
         delivery.settle(error)
 
 
-def _look(ack: asyncio.Future[object]) -> None:
+def look_at_outcome(ack: asyncio.Future[object]) -> None:
     """Fetch an outcome for which nobody may wait any more; asyncio would log it as lost."""
     if not ack.cancelled():
         ack.exception()

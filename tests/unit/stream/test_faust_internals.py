@@ -7,8 +7,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.consumer.subscription_state import Assignment, Subscription, SubscriptionState, TopicPartitionState
+from aiokafka.errors import ProducerFenced
+from aiokafka.producer.transaction_manager import TransactionManager
 from faust import App
 from faust.app.base import App as BaseApp
 from faust.tables.recovery import Recovery
@@ -117,3 +119,18 @@ def test_no_other_module_of_the_stage_reaches_into_faust() -> None:
     modules = [path for path in Path(faust_internals.__file__).parent.glob("*.py") if path.stem != "faust_internals"]
     reached = {(path.name, found) for path in modules for found in private.findall(path.read_text())}
     assert reached == set()
+
+
+async def test_the_outcome_of_a_transaction_is_found_where_it_is_looked_for() -> None:
+    producer = AIOKafkaProducer(transactional_id="an-id")
+    assert faust_internals.transaction_outcome(producer) is None
+    manager = producer._txn_manager
+    assert isinstance(manager, TransactionManager)
+    manager.set_pid_and_epoch(1, 0)
+    manager.begin_transaction()
+    assert faust_internals.transaction_outcome(producer) is None
+    manager.fatal_error(refusal := ProducerFenced())
+    outcome = faust_internals.transaction_outcome(producer)
+    assert outcome is not None
+    assert outcome.exception() is refusal
+    await producer.stop()

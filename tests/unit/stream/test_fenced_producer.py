@@ -1,6 +1,7 @@
 """How the taking of an id is tried again; on a real broker: `tests/integration/stream/test_fence.py`."""
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import pytest
 from aiokafka.errors import KafkaError, TransactionalIdAuthorizationFailed, UnknownError
@@ -31,6 +32,7 @@ class Client:
     def __init__(self, answer: KafkaError | None) -> None:
         self.answer = answer
         self.is_connected = False
+        self._txn_manager = SimpleNamespace(wait_for_transaction_end=lambda: None)
 
     async def start(self) -> None:
         self.is_connected = True
