@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Final
 
+from pipeline.adapters.telemetry import logs
 from pipeline.stream import lifecycle
 from pipeline.stream.bulk import Batch
 from pipeline.stream.commit import Checkpoints
-from pipeline.stream.lifecycle import Pause
+from pipeline.stream.lifecycle import LogRecord, Pause
 from pipeline.stream.partition import Partition
 from pipeline.stream.tallies import report
 
@@ -17,6 +19,7 @@ AT_ONCE_MAX: Final = 4
 """So many batches are in hand, each of another partition: one that waits for its outputs does not hold up others."""
 
 _Turns = defaultdict[int, asyncio.Lock]
+_log = logs.logger(__name__)
 
 
 async def apply_batches(batches: asyncio.Queue[Batch], checkpoints: Checkpoints) -> None:
@@ -44,6 +47,7 @@ async def _apply(batch: Batch, checkpoints: Checkpoints) -> None:
     partition = batch.partition
     if not _is_owned(partition):
         return
+    _compare_places(partition, batch.records)
     for pause in lifecycle.apply(partition, batch.records):
         if pause is Pause.ANSWERED:
             checkpoints.flush_soon()
@@ -55,6 +59,20 @@ async def _apply(batch: Batch, checkpoints: Checkpoints) -> None:
     if partition.tally.closed:
         checkpoints.flush_soon()  # closes are late already, by the half interval of the ticks
     report(partition)
+
+
+def _compare_places(partition: Partition, records: Sequence[LogRecord]) -> None:
+    """Count what lies between the last batch and this one, or stands in both.
+
+    Offsets follow one another, but for the markers of those who write the log in transactions, and for what retention
+    took away. A record that comes again changes nothing: the lifecycle passes over it.
+    """
+    distance = records[0].offset - partition.next_offset
+    if distance > 0:
+        partition.tally.missing += distance
+        _log.warning("offsets missing", partition=partition.number, offset=partition.next_offset, missing=distance)
+    elif distance < 0:
+        partition.tally.repeated += min(-distance, len(records))
 
 
 def _is_owned(partition: Partition) -> bool:

@@ -71,6 +71,8 @@ class Tally:
     undecodable: Counter[str] = field(default_factory=Counter)
     closed: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+    missing: int = 0
+    repeated: int = 0
     traces: int = 0
     opened: int = 0
     replayed: int = 0

@@ -53,6 +53,12 @@ STREAM_RECORDS: Final = Counter("threadline_stream_records_total", "Records of t
 STREAM_REPLAYED: Final = Counter(
     "threadline_stream_records_replayed_total", "Records read again after a restart, and skipped."
 )
+STREAM_OFFSET_GAPS: Final = Counter(
+    "threadline_stream_offset_gap_records_total", "Offsets passed over between two batches: gone by retention, or lost."
+)
+STREAM_REPEATED: Final = Counter(
+    "threadline_stream_records_repeated_total", "Records that a batch brought again within one assignment, passed over."
+)
 STREAM_UNDECODABLE: Final = Counter(
     "threadline_stream_records_undecodable_total", "Records that are not what their schema says, by kind.", ["kind"]
 )

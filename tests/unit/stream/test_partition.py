@@ -1,3 +1,5 @@
+import pytest
+
 from pipeline.stream.lifecycle import apply
 from pipeline.stream.partition import REACHED_KEY, SESSION_REMEMBERED_US, Partition
 from pipeline.stream.thread_state import OPEN
@@ -80,3 +82,23 @@ def test_the_log_time_of_the_commit_counts_and_not_a_later_one() -> None:
         restored.threads.update({name: value for name, value in second.states if value is not None})
         restored.restore(committed_offset=committed, log_time_us=None)
         assert restored.log_time_us == expected_us
+
+
+def test_who_goes_through_all_threads_lets_others_have_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    partition = after(Log().trace(A).trace(key("b")).command("close", thread("b")).trace(key("c")))
+    monkeypatch.setattr("pipeline.stream.partition.SLICE_THREADS_MAX", 1)
+    earlier = partition.deadlines
+    steps = partition.schedule()
+    next(steps)
+    assert partition.deadlines is earlier  # in effect until the new ones are complete
+    assert len(list(steps)) == len(partition.threads) - 1
+    assert len(partition.deadlines) == partition.open_threads == 2
+
+
+def test_a_sweep_tells_whether_there_may_be_more() -> None:
+    log = Log()
+    for name in "abc":
+        log.trace(key(name)).command("close", thread(name))
+    partition = after(log)
+    swept = [partition.sweep(committed_offset=6, log_time_us=2**60, limit=2) for _ in range(2)]
+    assert (swept, partition.threads) == ([True, False], {})
