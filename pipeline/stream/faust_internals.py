@@ -8,6 +8,7 @@ the classes that override them (`FetchingThread._create_worker_consumer`, `BulkC
 """
 
 import asyncio
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from aiokafka.errors import (
     CommitFailedError,
     IllegalGenerationError,
     IllegalStateError,
+    KafkaError,
     RebalanceInProgressError,
     UnknownMemberIdError,
 )
@@ -42,6 +44,13 @@ CALLED: Final = (
     ("faust.transport.drivers.aiokafka", "Consumer", "_wait_next_records", ("self", "timeout")),
     ("faust.transport.drivers.aiokafka", "AIOKafkaConsumerThread", "_ensure_consumer", ("self",)),
     ("aiokafka.consumer.group_coordinator", "GroupCoordinator", "fetch_committed_offsets", ("self", "partitions")),
+    ("aiokafka.consumer.group_coordinator", "GroupCoordinator", "ensure_coordinator_known", ("self",)),
+    (
+        "aiokafka.consumer.group_coordinator",
+        "GroupCoordinator",
+        "_do_commit_offsets",
+        ("self", "assignment", "offsets"),
+    ),
     ("aiokafka.producer.transaction_manager", "TransactionManager", "wait_for_transaction_end", ("self",)),
 )
 """Private methods that are called: module, class, name, parameters."""
@@ -116,14 +125,43 @@ async def seek(consumer: Any, starts: Mapping[TP, int]) -> bool:
 async def commit(consumer: Any, offsets: Mapping[TP, tuple[int, str]]) -> bool:
     """Commit offset and metadata of each partition; return False where the group has moved on meanwhile.
 
-    Other Kafka errors are raised as they are.
+    The client's own `commit` goes on trying while the broker is away, and what it then sends bears the generation of
+    that moment. If the worker has joined the group anew, the broker takes it, and an offset from before replaces the
+    later one of whoever owned the partition in between. So what is sent here bears the generation in which it was
+    asked for, and nothing is sent after the caller has given up. Other Kafka errors are raised as they are.
     """
+    coordinator = client_of(consumer)._coordinator
     places = {
         TopicPartition(partition.topic, partition.partition): OffsetAndMetadata(offset, metadata)
         for partition, (offset, metadata) in offsets.items()
     }
+    abandoned = threading.Event()
     try:
-        await consumer._thread.call_thread(client_of(consumer).commit, places)
-    except _GROUP_HAS_MOVED_ON:
-        return False
-    return True
+        committing = consumer._thread.call_thread(
+            _commit_within, coordinator, places, coordinator.generation, abandoned
+        )
+        return bool(await committing)
+    finally:
+        abandoned.set()
+
+
+async def _commit_within(
+    coordinator: Any, places: Mapping[TopicPartition, OffsetAndMetadata], generation: int, abandoned: threading.Event
+) -> bool:
+    """Try until the broker has answered; runs in the thread of the Kafka client."""
+    while True:
+        await coordinator.ensure_coordinator_known()
+        async with coordinator._commit_lock:
+            # From here to the request being made there is no await. A negative generation is that of no member.
+            if coordinator.generation != generation or generation < 0 or abandoned.is_set():
+                return False
+            try:
+                await coordinator._do_commit_offsets(None, places)
+            except _GROUP_HAS_MOVED_ON:
+                return False
+            except KafkaError as error:
+                if not error.retriable:
+                    raise
+            else:
+                return True
+        await asyncio.sleep(coordinator._retry_backoff_ms / 1000)

@@ -1,16 +1,21 @@
 """Every private part that the stream stage relies on is there, with the parameters found in these versions."""
 
+import asyncio
 import importlib
 import inspect
 import re
+import threading
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import Assignment, Subscription, SubscriptionState, TopicPartitionState
-from aiokafka.errors import ProducerFenced
+from aiokafka.errors import NodeNotReadyError, ProducerFenced
 from aiokafka.producer.transaction_manager import TransactionManager
+from aiokafka.structs import OffsetAndMetadata
 from faust import App
 from faust.app.base import App as BaseApp
 from faust.tables.recovery import Recovery
@@ -52,7 +57,6 @@ def test_a_private_method_is_there(module: str, owner: str, method: str, paramet
         (App, "on_first_start", ("self",)),
         (FlowControlQueue, "force_put_nowait", ("self", "item")),
         (QueueServiceThread, "call_thread", ("self", "fun", "args", "kwargs")),
-        (AIOKafkaConsumer, "commit", ("self", "offsets")),
     ],
 )
 def test_a_hook_has_its_parameters(owner: type, method: str, parameters: tuple[str, ...]) -> None:
@@ -97,6 +101,70 @@ def test_a_position_is_found_where_it_is_looked_for() -> None:
     assert tuple(inspect.signature(Assignment.state_value).parameters) == ("self", "tp")
     assert isinstance(TopicPartitionState.has_valid_position, property)
     assert isinstance(TopicPartitionState.position, property)
+
+
+class Coordinator:
+    """Stands for the Kafka client's: the broker is away for as many requests as the test says."""
+
+    def __init__(self, *, away_for: int = 0) -> None:
+        self.generation = 5
+        self.away_for = away_for
+        self.sent: list[dict[TopicPartition, OffsetAndMetadata]] = []
+        self.meanwhile: Callable[[], None] = int
+        self._commit_lock = asyncio.Lock()
+        self._retry_backoff_ms = 0
+
+    async def ensure_coordinator_known(self) -> None:
+        await asyncio.sleep(0)
+
+    async def _do_commit_offsets(self, _: object, offsets: dict[TopicPartition, OffsetAndMetadata]) -> None:
+        if self.away_for:
+            self.away_for -= 1
+            self.meanwhile()
+            raise NodeNotReadyError
+        self.sent.append(offsets)
+
+
+PLACES = {TopicPartition("traces", 0): OffsetAndMetadata(7, "9000")}
+
+
+async def test_a_commit_is_tried_until_the_broker_is_back() -> None:
+    coordinator = Coordinator(away_for=3)
+    assert await faust_internals._commit_within(coordinator, PLACES, 5, threading.Event())
+    assert coordinator.sent == [PLACES]
+
+
+async def test_a_commit_is_not_sent_in_a_later_generation() -> None:
+    coordinator = Coordinator(away_for=1)
+    coordinator.meanwhile = lambda: setattr(coordinator, "generation", 6)
+    assert not await faust_internals._commit_within(coordinator, PLACES, 5, threading.Event())
+    assert coordinator.sent == []
+
+
+async def test_a_commit_is_not_sent_by_what_is_no_member() -> None:
+    coordinator = Coordinator()
+    coordinator.generation = -1
+    assert not await faust_internals._commit_within(coordinator, PLACES, -1, threading.Event())
+    assert coordinator.sent == []
+
+
+async def test_a_commit_is_not_sent_after_its_caller_has_given_up() -> None:
+    coordinator, abandoned = Coordinator(away_for=1), threading.Event()
+    coordinator.meanwhile = abandoned.set
+    assert not await faust_internals._commit_within(coordinator, PLACES, 5, abandoned)
+    assert coordinator.sent == []
+
+
+def test_a_commit_needs_of_the_coordinator_what_it_has() -> None:
+    made = inspect.getsource(GroupCoordinator.__init__)
+    assert "self._commit_lock = asyncio.Lock()" in made
+    assert "self._retry_backoff_ms = retry_backoff_ms" in made
+    assert "self.generation = " in made
+    sending = inspect.getsource(GroupCoordinator._do_commit_offsets)
+    assert sending.count("assignment") == 1, "only the name of the parameter"
+    request, _, rest = sending.partition("await")
+    assert "self.generation," in request
+    assert rest.startswith(" self._send_req(request)"), "the generation is looked at before any await"
 
 
 def test_recovery_looks_at_no_more_of_an_event_than_its_place() -> None:
