@@ -44,6 +44,14 @@ def sink() -> None:
 
 
 @threadline.command()
+def evaluate() -> None:
+    """Score closed threads."""
+    from pipeline.commands import evaluate as command  # noqa: PLC0415
+
+    sys.exit(command.run(settings.load()))
+
+
+@threadline.command()
 def migrate() -> None:
     """Bring topics and tables to the declared state."""
     from pipeline.commands import migrate as command  # noqa: PLC0415
@@ -83,7 +91,9 @@ def dev(*, data_dir: Path, port: int, thread_timeout: str | None, sample: bool) 
 
 @threadline.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
-@click.option("--kill", type=click.Choice(["worker", "sink", "clickhouse"]), help="Kill this process by -9 midway.")
+@click.option(
+    "--kill", type=click.Choice(["worker", "evaluate", "sink", "clickhouse"]), help="Kill this process by -9 midway."
+)
 @click.option("--conversations", type=int, default=300, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
 def demo(*, as_json: bool, kill: str | None, conversations: int, seed: int) -> None:

@@ -124,6 +124,32 @@ class StreamSettings(BaseSettings):
         return duration_ms(self.thread_timeout)
 
 
+class EvaluateSettings(BaseSettings):
+    """The process that scores closed threads."""
+
+    model_config = _from("THREADLINE_EVALUATE_")
+
+    default_evaluators: str = Field(
+        "", description="Evaluators for the threads of projects without a rule, by name, separated by commas."
+    )
+    sessions_in_flight_max: int = Field(
+        5000, ge=1, description="Closed sessions in hand; above this nothing more is read."
+    )
+    snapshot_interval_ms: int = Field(1000, ge=10, description="How often it is looked how far storage must have come.")
+    storage_poll_ms: int = Field(100, ge=10, description="How often it is looked how far storage has come.")
+    transcripts_at_once_max: int = Field(100, ge=1, description="Transcripts read with one query.")
+    reads_concurrency_max: int = Field(2, ge=1)
+    transcript_bytes_max: int = Field(
+        16 * 1024 * 1024, ge=1024, description="Threads with larger payloads go to the dead letters."
+    )
+    evaluator_seconds_max: float = Field(300.0, gt=0, description="Longest time of one evaluator for one thread.")
+    retry_seconds_max: float = Field(15.0, gt=0, description="Longest pause while Kafka or storage are away.")
+    newer_schema_retry_seconds: float = Field(15.0, gt=0)
+    fetch_bytes_max: int = Field(16 * 1024 * 1024, ge=1024)
+    stall_seconds_max: float = Field(120.0, gt=0)
+    instance_id: str | None = None
+
+
 class SinksSettings(BaseSettings):
     """The process that writes events into ClickHouse."""
 
@@ -181,6 +207,7 @@ class Settings(BaseModel):
     clickhouse: ClickHouseSettings
     gateway: GatewaySettings
     stream: StreamSettings
+    evaluate: EvaluateSettings
     sinks: SinksSettings
     query: QuerySettings
     operation: OperationSettings
@@ -201,6 +228,7 @@ _BRANCHES: Final[dict[str, type[BaseSettings]]] = {
     "clickhouse": ClickHouseSettings,
     "gateway": GatewaySettings,
     "stream": StreamSettings,
+    "evaluate": EvaluateSettings,
     "sinks": SinksSettings,
     "query": QuerySettings,
     "operation": OperationSettings,

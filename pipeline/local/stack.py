@@ -16,7 +16,7 @@ from pipeline.local.console import is_ready
 from pipeline.local.process import ChildProcess, free_ports
 from pipeline.settings import TIMEOUT_VARIABLE, ClickHouseSettings, KafkaSettings
 
-STAGES: Final = ("serve", "worker", "sink")
+STAGES: Final = ("serve", "worker", "evaluate", "sink")
 OnLine = Callable[[str, str], None]
 """Is handed the name of a process and one line of its output."""
 
@@ -24,6 +24,8 @@ _START_SECONDS_MAX: Final = 60.0
 _GRACE_SECONDS: Final = 30.0
 _PARTITIONS: Final = 8
 _CLICKHOUSE_FOLDER: Final = "clickhouse"
+_EVALUATORS: Final = "turns,answer_latency,unanswered_questions,repetition,refusals_and_apologies"
+"""What every thread is scored by as long as its project has no rule."""
 
 
 class Stack:
@@ -160,6 +162,7 @@ class Stack:
             "THREADLINE_STREAM_TRANSACTIONS": "false",  # the embedded broker has none
             "THREADLINE_CLICKHOUSE_HOST": self.clickhouse.host,
             "THREADLINE_CLICKHOUSE_PORT": str(self.clickhouse.port),
+            "THREADLINE_EVALUATE_DEFAULT_EVALUATORS": _EVALUATORS,
             "THREADLINE_GATEWAY_HOST": "127.0.0.1",
             "THREADLINE_GATEWAY_PORT": str(self._port),
             "THREADLINE_OPERATION_LOG_FORMAT": "json",
