@@ -6,7 +6,7 @@ from typing import Final
 
 from pipeline.errors import Malformed
 from pipeline.evaluators.transcript import Transcript
-from pipeline.events.rules import NUMBER_FIELDS, NUMBER_OPERATORS, TEXT_OPERATORS, RuleFilter
+from pipeline.events.rules import NUMBER_FIELDS, RuleFilter
 
 Condition = Callable[[Transcript], bool]
 
@@ -42,20 +42,10 @@ def all_of(filters: Sequence[RuleFilter]) -> Condition:
 
 
 def _condition(wanted: RuleFilter) -> Condition:
+    if (fault := wanted.fault()) is not None:
+        raise Malformed(fault, field="filters")
     if wanted.field in NUMBER_FIELDS:
-        return _number(wanted)
-    if wanted.operator not in TEXT_OPERATORS:
-        raise Malformed(f"{wanted.field} is a text: {wanted.operator} does not compare texts", field="filters")
+        number, compare, limit = _NUMBERS[wanted.field], _COMPARISONS[wanted.operator], float(wanted.value)
+        return lambda transcript: compare(number(transcript), limit)
     text, test, value = _TEXTS[wanted.field], _TEXT_TESTS[wanted.operator], wanted.value.casefold()
     return lambda transcript: test(text(transcript).casefold(), value)
-
-
-def _number(wanted: RuleFilter) -> Condition:
-    if wanted.operator not in NUMBER_OPERATORS:
-        raise Malformed(f"{wanted.field} is a number: {wanted.operator} does not compare numbers", field="filters")
-    try:
-        value = float(wanted.value)
-    except ValueError as error:
-        raise Malformed(f"{wanted.field} is a number, {wanted.value[:40]!r} is none", field="filters") from error
-    number, compare = _NUMBERS[wanted.field], _COMPARISONS[wanted.operator]
-    return lambda transcript: compare(number(transcript), value)

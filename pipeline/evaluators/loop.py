@@ -58,9 +58,9 @@ async def run(
     Raises FatalError where the stage cannot go on, and BrokerUnavailable where Kafka does not answer at the start.
     """
     own = settings.evaluate
-    await check_topics(settings.kafka)  # before a client asks for one, which may create it
     rules = RuleLog(settings.kafka)
     book = RuleBook(rules, Registry.with_installed(HEURISTICS), default_evaluators=own.default_evaluators)
+    await check_topics(settings.kafka)  # before a client asks for one, which may create it
     async with (
         ClickHouse(settings.clickhouse, query_settings=QUERY_SETTINGS) as client,
         EventProducer(settings.kafka, client_id=EVALUATORS_GROUP) as producer,

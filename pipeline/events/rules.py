@@ -3,6 +3,7 @@
 Rules stand in the compacted topic `rules`, the latest of each key counts; a record without a value deletes the rule.
 """
 
+from math import isfinite
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -29,6 +30,20 @@ class RuleFilter(msgspec.Struct, frozen=True):
     field: FilterField
     operator: FilterOperator
     value: str
+
+    def fault(self) -> str | None:
+        """Return why the condition cannot be, None where it can."""
+        if self.field not in NUMBER_FIELDS:
+            return (
+                None if self.operator in TEXT_OPERATORS else f"{self.field} is a text: {self.operator} is for numbers"
+            )
+        if self.operator not in NUMBER_OPERATORS:
+            return f"{self.field} is a number: {self.operator} is for texts"
+        try:
+            is_number = isfinite(float(self.value))
+        except ValueError:
+            is_number = False
+        return None if is_number else f"{self.field} is a number, {self.value[:40]!r} is none"
 
 
 class RuleEvaluator(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -34,9 +34,9 @@ def test_all_conditions_must_hold_and_none_always_does() -> None:
 @pytest.mark.parametrize(
     ("wanted", "reason"),
     [
-        (RuleFilter("turns", "contains", "2"), "is a number"),
+        (RuleFilter("turns", "contains", "2"), "is for texts"),
         (RuleFilter("turns", "=", "two"), "is none"),
-        (RuleFilter("thread_id", ">", "a"), "is a text"),
+        (RuleFilter("thread_id", ">", "a"), "is for numbers"),
     ],
 )
 def test_a_condition_that_cannot_be_is_refused(wanted: RuleFilter, reason: str) -> None:
