@@ -28,12 +28,13 @@ class Evaluator(ABC):
     """Judges closed threads.
 
     `version` must change when the same transcript may get another score. `asks_outside`: it waits for something outside
-    this process, so it runs beside the others and within the time limit of `evaluator_seconds_max`. `reads_spans`: the
-    turns of its transcripts have their spans.
+    this process, so it runs beside the others and within the time limit of `evaluator_seconds_max`, unless it
+    `limits_itself`. `reads_spans`: the turns of its transcripts have their spans.
     """
 
     version: ClassVar[str] = "1"
     asks_outside: ClassVar[bool] = False
+    limits_itself: ClassVar[bool] = False
     reads_spans: ClassVar[bool] = False
 
     @abstractmethod

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
+from pipeline.adapters.chat import ChatModel
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.adapters.clock import Clock
 from pipeline.adapters.kafka.admin import check_topics
@@ -24,6 +25,8 @@ from pipeline.errors import BrokerUnavailable, Undecodable
 from pipeline.evaluators.coverage import Coverage
 from pipeline.evaluators.heuristics import HEURISTICS
 from pipeline.evaluators.intake import NewerSchema, wanted_of
+from pipeline.evaluators.judge import Judge
+from pipeline.evaluators.judges import judges_of
 from pipeline.evaluators.progress import Progress
 from pipeline.evaluators.reader import TranscriptReader
 from pipeline.evaluators.reading import QUERY_SETTINGS
@@ -59,9 +62,13 @@ async def run(
     """
     own = settings.evaluate
     rules = RuleLog(settings.kafka)
-    book = RuleBook(rules, Registry.with_installed(HEURISTICS), default_evaluators=own.default_evaluators)
+    model = ChatModel(own.judge_url, own.judge_api_key, timeout_seconds=own.judge_timeout_seconds)
+    judge = Judge(model, own, clock) if own.judge_url else None
+    registry = Registry.with_installed({**HEURISTICS, **judges_of(judge)})
+    book = RuleBook(rules, registry, default_evaluators=own.default_evaluators)
     await check_topics(settings.kafka)  # before a client asks for one, which may create it
     async with (
+        model,
         ClickHouse(settings.clickhouse, query_settings=QUERY_SETTINGS) as client,
         EventProducer(settings.kafka, client_id=EVALUATORS_GROUP) as producer,
         Watermarks(settings.kafka, (TRACES, SPANS), SINKS_GROUP) as watermarks,

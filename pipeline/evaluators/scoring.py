@@ -44,7 +44,10 @@ async def judge(
     repeated score has the same content, and a later session's is newer.
     """
     outside = [one for one in appointed if one.evaluator.asks_outside]
-    asked = [asyncio.ensure_future(_one(one, transcript, clock, seconds_max)) for one in outside]
+    asked = [
+        asyncio.ensure_future(_one(one, transcript, clock, None if one.evaluator.limits_itself else seconds_max))
+        for one in outside
+    ]
     try:
         results = [(one, await _one(one, transcript, clock, None)) for one in appointed if one not in outside]
         results += [(one, await answer) for one, answer in zip(outside, asked, strict=True)]

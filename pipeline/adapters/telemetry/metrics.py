@@ -106,6 +106,21 @@ EVALUATORS_QUEUE_AGE_SECONDS: Final = Gauge(
 EVALUATORS_LAG_RECORDS: Final = Gauge(
     "threadline_evaluators_lag_records", "Records between the committed offset and the end.", ["partition"]
 )
+EVALUATORS_JUDGE_CALLS: Final = Counter(
+    "threadline_evaluators_judge_calls_total", "Questions to a language model, by outcome.", ["outcome"]
+)
+EVALUATORS_JUDGE_SECONDS: Final = Histogram(
+    "threadline_evaluators_judge_seconds", "From a question to a language model to its answer.", buckets=_DELAY
+)
+EVALUATORS_JUDGE_TOKENS: Final = Counter(
+    "threadline_evaluators_judge_tokens_total", "Tokens of questions and answers.", ["direction"]
+)
+EVALUATORS_JUDGE_COST: Final = Counter(
+    "threadline_evaluators_judge_cost_total", "What questions and answers cost, by the prices in the settings."
+)
+EVALUATORS_JUDGE_BUDGET_LEFT: Final = Gauge(
+    "threadline_evaluators_judge_budget_left_ratio", "What is left of this hour's budget, 1 to 0.", ["of"]
+)
 EVALUATORS_RETRIES: Final = Counter(
     "threadline_evaluators_retries_total", "Times Kafka or storage had to be asked again, by which.", ["of"]
 )
