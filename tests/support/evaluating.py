@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import os
-import random
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -19,10 +18,12 @@ from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.kafka.admin import ensure_topics
 from pipeline.adapters.kafka.offsets import read_bounds
 from pipeline.adapters.kafka.producer import EventProducer
+from pipeline.events.dead_letters import bytes_of
 from pipeline.events.envelope import Record
 from pipeline.events.identity import project_id
 from pipeline.events.rules import Rule, RuleEvaluator
 from pipeline.events.spans import SpanEvent
+from pipeline.events.threads import THREAD_DECODER
 from pipeline.events.traces import TraceEvent
 from pipeline.local.broker import EmbeddedBroker
 from pipeline.local.process import ChildProcess, free_port
@@ -32,8 +33,6 @@ from tests.support.clickhouse import ClickHouseProcess
 from tests.support.waiting import eventually
 
 WORKSPACE: Final = "default"
-PROJECT_NAME: Final = "Support"
-PROJECT: Final = project_id(WORKSPACE, PROJECT_NAME)
 PARTITIONS: Final = 4
 SETTLED_SECONDS_MAX: Final = 120.0
 READY_SECONDS_MAX: Final = 60.0
@@ -41,10 +40,13 @@ _SCORES: Final = """
 SELECT session_id, thread_id, author, name, uniqExact(value, ifNull(reason, ''), version_us) AS different,
        any(value) AS some_value, any(source_queue_id) AS origin, any(source) AS some_source
 FROM score_events
-WHERE entity_type = 'thread' AND event = 'set'
+WHERE entity_type = 'thread' AND event = 'set' AND project_id = {project_id:UUID}
 GROUP BY session_id, thread_id, author, name"""
 _CLOSED: Final = """
-SELECT DISTINCT thread_id, session_id FROM thread_events WHERE event = 'closed' AND reason != 'deleted'"""
+SELECT DISTINCT thread_id, session_id FROM thread_events
+WHERE event = 'closed' AND reason != 'deleted' AND project_id = {project_id:UUID}"""
+_SET_ASIDE: Final = """
+SELECT DISTINCT reason, value FROM dead_letters WHERE stage = 'evaluators' AND topic = 'threads'"""
 
 
 class Given(NamedTuple):
@@ -74,6 +76,7 @@ class Evaluating:
         self.lines: Final[list[str]] = []
         self._thread_timeout: Final = thread_timeout
         self._children: Final[list[ChildProcess]] = []
+        self._stages: Final[dict[str, tuple[ChildProcess, Mapping[str, object]]]] = {}
         self._numbers: Final = itertools.count()
 
     async def start(self, *stages: str) -> None:
@@ -105,27 +108,40 @@ class Evaluating:
             [sys.executable, "-m", "pipeline", name], env=self._environment(settings), on_line=on_line
         )
         self._children.append(child)
+        self._stages[name] = child, settings
         async with asyncio.timeout(READY_SECONDS_MAX):
             await ready.wait()
         return child
+
+    async def kill(self, name: str) -> None:
+        """End a stage at once, as a crash would."""
+        child, _ = self._stages[name]
+        assert await child.kill() == -9, child.tail
+
+    async def start_again(self, name: str) -> None:
+        """Start a stage as it was started before."""
+        _, settings = self._stages[name]
+        await self.start_stage(name, **settings)
 
     async def publish(self, topic: Topic, records: Sequence[Record]) -> None:
         """Append records, with the partition that their keys say."""
         await self.producer.publish(topic, records)
 
-    async def put_rule(self, *evaluators: RuleEvaluator, **fields: Any) -> Rule:
-        """Write a rule of the project and return it."""
-        now_us = SystemClock().now_us()
+    async def put_rule(self, project: str, *evaluators: RuleEvaluator, **fields: Any) -> Rule:
+        """Write a rule of a project and return it."""
+        now_us, place = SystemClock().now_us(), {"workspace": WORKSPACE, "project_id": project_id(WORKSPACE, project)}
         rule = Rule(
-            **{
-                "id": uuids.uuid7(), "workspace": WORKSPACE, "project_id": PROJECT, "name": "rule",
+            **place | {
+                "id": uuids.uuid7(), "name": "rule",
                 "evaluators": evaluators, "created_at_us": now_us, "version_us": now_us,
             } | fields
         )  # fmt: skip
         await self.publish(RULES, [rule.record()])
         return rule
 
-    async def say(self, thread_id: str, *, turns: int = 2, spans: int = 1, chance: random.Random | None = None) -> None:
+    async def say(
+        self, project: str, thread_id: str, *, turns: int = 2, spans: int = 1, said: str = "question"
+    ) -> None:
         """Publish turns of a thread as the SDKs do: begun with the thread, ended without it, spans apart."""
         created, ended, steps = [], [], []
         for _ in range(turns):
@@ -136,8 +152,8 @@ class Evaluating:
             created.append(
                 TraceEvent(
                     **shared, version_us=now_us, id=trace_id, event="create", thread_id=thread_id,
-                    project_id=PROJECT, project_name=PROJECT_NAME, start_time_us=now_us,
-                    input=_json({"user": f"question {number}"}),
+                    project_id=project_id(WORKSPACE, project), project_name=project, start_time_us=now_us,
+                    input=_json({"user": f"{said} {number}"}),
                 ).record()
             )  # fmt: skip
             ended.append(
@@ -152,8 +168,6 @@ class Evaluating:
                 ).record()
                 for _ in range(spans)
             ]  # fmt: skip
-        if chance is not None:
-            chance.shuffle(steps)
         # Ends and spans are first: a close must never come between them and the activity that it waits for.
         await asyncio.gather(self.publish(SPANS, steps), self.publish(TRACES, ended))
         await self.publish(TRACES, created)
@@ -177,13 +191,23 @@ class Evaluating:
         # The worker writes ticks while threads are open, so all must be nought at one moment.
         await eventually(behind, lambda left: not any(left.values()), seconds_max=SETTLED_SECONDS_MAX)
 
-    async def closed_sessions(self) -> set[tuple[str, str]]:
+    async def closed_sessions(self, project: str) -> set[tuple[str, str]]:
         """Return thread and session of every close that storage knows."""
-        return {(row["thread_id"], row["session_id"]) for row in await self.client.rows(_CLOSED)}
+        rows = await self.client.rows(_CLOSED, {"project_id": project_id(WORKSPACE, project)})
+        return {(row["thread_id"], row["session_id"]) for row in rows}
 
-    async def scores(self) -> list[Given]:
-        """Return every score of a thread, once a session, author and name."""
-        rows = await self.client.rows(_SCORES)
+    async def set_aside(self, project: str) -> dict[tuple[str, str], str]:
+        """Return thread and session of those that could not be evaluated, with one reason."""
+        found = {}
+        for row in await self.client.rows(_SET_ASIDE):
+            session = THREAD_DECODER.decode(bytes_of(row["value"]) or b"")
+            if session.project_id == project_id(WORKSPACE, project):
+                found[session.thread_id, session.session_id] = str(row["reason"])
+        return found
+
+    async def scores(self, project: str) -> list[Given]:
+        """Return every score of a project's threads, once a session, author and name."""
+        rows = await self.client.rows(_SCORES, {"project_id": project_id(WORKSPACE, project)})
         assert {row["some_source"] for row in rows} <= {"online_scoring"}
         return [
             Given(
