@@ -135,6 +135,17 @@ def query(*, as_json: bool, traces: int | None, quick: bool) -> None:
     command.run(as_json=as_json, traces=traces, quick=quick)
 
 
+@bench.command(name="evaluate")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+@click.option("--threads", type=click.IntRange(min=1), default=None, help="Closed threads.  [default: 20,000]")
+@click.option("--quick", is_flag=True, help="A fifth of the threads.")
+def bench_evaluate(*, as_json: bool, threads: int | None, quick: bool) -> None:
+    """Score closed threads of ten turns by heuristics: threads a second of one core."""
+    from pipeline.commands.bench import evaluate as command  # noqa: PLC0415
+
+    command.run(as_json=as_json, threads=threads, quick=quick)
+
+
 @threadline.command(hidden=True)
 @click.argument("folder", type=click.Path(path_type=Path))
 def schemas(folder: Path) -> None:
