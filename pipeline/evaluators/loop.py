@@ -21,10 +21,10 @@ from pipeline.adapters.kafka.watermarks import Watermarks
 from pipeline.adapters.retry import Backoff
 from pipeline.adapters.telemetry import metrics
 from pipeline.adapters.telemetry.logs import logger
-from pipeline.errors import BrokerUnavailable, Undecodable
+from pipeline.errors import BrokerUnavailable, FatalError, ThreadlineError, Undecodable
 from pipeline.evaluators.coverage import Coverage
 from pipeline.evaluators.heuristics import HEURISTICS
-from pipeline.evaluators.intake import NewerSchema, wanted_of
+from pipeline.evaluators.intake import NewerSchema, Wanted, wanted_of
 from pipeline.evaluators.judge import Judge
 from pipeline.evaluators.judges import judges_of
 from pipeline.evaluators.progress import Progress
@@ -90,6 +90,8 @@ async def run(
                 await evaluators.run(ready, stop)
                 for looker in lookers:
                     looker.cancel()
+        except* ThreadlineError as failures:
+            raise failures.exceptions[0] from None
         finally:
             await rules.stop()
 
@@ -225,17 +227,27 @@ class Evaluators:
             if wanted is None:
                 metrics.EVALUATORS_SESSIONS.labels("not asked for").inc()
                 return
-            task = asyncio.create_task(self._evaluation.evaluate(place, record, *wanted))
+            task = asyncio.create_task(self._evaluate(place, record, wanted))
         self._progress.begin(place, record.offset)
         self._tasks[task] = (place, record)
         task.add_done_callback(self._note_finished)
+
+    async def _evaluate(self, place: LogPartition, record: LogRecord, wanted: Wanted) -> None:
+        """Evaluate a session; what we cannot cope with goes to the dead letters, since others must not wait for it."""
+        try:
+            await self._evaluation.evaluate(place, record, *wanted)
+        except FatalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - with nobody above but the process, it would come back for ever
+            _LOG.error("a fault of ours", partition=place.partition, offset=record.offset, exc_info=True)
+            await self._evaluation.set_aside(place, record, f"a fault of ours: {error!r}", "fault")
 
     def _note_finished(self, task: asyncio.Task[None]) -> None:
         self._finished.append(task)
         self._wake.set()
 
     def _take_finished(self) -> None:
-        """Note which sessions are finished; raises what one of them raised, which is a fault of ours."""
+        """Note which sessions are finished; raises what one of them raised, which stops the process."""
         for task in self._finished:
             if (begun := self._tasks.pop(task, None)) is not None:
                 task.result()
