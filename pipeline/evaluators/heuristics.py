@@ -1,6 +1,7 @@
 """Evaluators that need no model: they count what can be counted, in well under a millisecond a thread."""
 
 import re
+import string
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
@@ -14,7 +15,13 @@ REPEATED_SHARE: Final = 0.9
 """Messages that share this much of their words are the same message, said again (Jaccard's index)."""
 SHOWN_MAX: Final = 10
 """Most turns that a reason names."""
-_WORD: Final = re.compile(r"\w+")
+_MARKS: Final = str.maketrans(
+    dict.fromkeys(
+        # ASCII's, then typographic quotes and dots, Spanish and East Asian marks.
+        string.punctuation + "\u2026\u2018\u2019\u201c\u201d\u201e\xab\xbb\xbf\xa1\u3002\u3001\uff01\uff0c\uff1f",
+        " ",
+    )
+)
 _APOLOGY: Final = re.compile(
     r"\b(?:i\s+apologi[sz]e|my\s+apologies|apologies\s+for|(?:i'?m|i\s+am|we'?re|we\s+are)\s+(?:\w+\s+)?sorry|sorry\b)",
     re.IGNORECASE,
@@ -25,6 +32,10 @@ _REFUSAL: Final = re.compile(
     r"|share|support)|\bas\s+an\s+ai\b|\bi\s+must\s+decline\b",
     re.IGNORECASE,
 )
+
+_APOLOGY_HINTS: Final = ("apolog", "sorry")
+_REFUSAL_HINTS: Final = ("n't", "n\u2019t", "not", "unable", "cant", "wont", "as an ai", "decline")
+"""One of these is in whatever the pattern finds; looking for them is many times faster."""
 
 Words = Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(min_length=1, max_length=1000)]
 
@@ -114,7 +125,9 @@ class Repetition(Evaluator):
 
     def _again(self, texts: Sequence[str]) -> tuple[int, list[int]]:
         """Return how many messages one side has, and in which turns it says again what it has said before."""
-        said = [(number, frozenset(_WORD.findall(text.lower()))) for number, text in enumerate(texts, 1) if text]
+        said = [
+            (number, frozenset(text.lower().translate(_MARKS).split())) for number, text in enumerate(texts, 1) if text
+        ]
         again = [
             number
             for place, (number, mine) in enumerate(said)
@@ -129,19 +142,20 @@ class RefusalsAndApologies(Evaluator):
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         more = parameters_of(parameters, _Phrases)
         self._kinds: Final = (
-            ("refusals", _REFUSAL, _any_of(more.refusals)),
-            ("apologies", _APOLOGY, _any_of(more.apologies)),
+            ("refusals", _REFUSAL_HINTS, _REFUSAL, _any_of(more.refusals)),
+            ("apologies", _APOLOGY_HINTS, _APOLOGY, _any_of(more.apologies)),
         )
 
     async def evaluate(self, transcript: Transcript) -> Sequence[Verdict]:
         """Return two scores."""
-        answers = [(number, turn.answer) for number, turn in enumerate(transcript.turns, 1) if turn.answer]
+        answers = [(number, turn.answer.lower()) for number, turn in enumerate(transcript.turns, 1) if turn.answer]
         verdicts = []
-        for name, known, more in self._kinds:
+        for name, hints, known, more in self._kinds:
             found = [
                 number
                 for number, answer in answers
-                if known.search(answer) or (more is not None and more.search(answer))
+                if (any(hint in answer for hint in hints) and known.search(answer))
+                or (more is not None and more.search(answer))
             ]
             verdicts.append(Verdict(name, len(found), _in_turns(found)))
         return verdicts
@@ -200,7 +214,11 @@ def _any_of(words: Sequence[str]) -> re.Pattern[str] | None:
 
 
 def _is_same(one: frozenset[str], other: frozenset[str]) -> bool:
-    return bool(one) and len(one & other) >= REPEATED_SHARE * len(one | other)
+    fewer, more = sorted((len(one), len(other)))
+    if not one or fewer < REPEATED_SHARE * more:
+        return False
+    shared = len(one & other)
+    return shared >= REPEATED_SHARE * (fewer + more - shared)
 
 
 def _in_turns(numbers: Sequence[int]) -> str | None:
