@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Collection
 import pytest
 import pytest_asyncio
 
+from pipeline.commands.reconcile import balance_all
 from pipeline.events.rules import RuleEvaluator, RuleFilter
 from tests.support.evaluating import Evaluating, Given, evaluating
 from tests.support.evaluator_faults import COUNTED, NAMES, assert_each_once, killed_under_load
@@ -91,6 +92,8 @@ async def test_an_evaluator_that_is_killed_under_load_loses_and_doubles_no_score
     await killed_under_load(line, "killed", kills=2, threads_per_kill=30, seed=1)
 
     assert not await _says(line, KEY)
+    # What could not be evaluated is stored all the same, and counts once.
+    assert {balance.topic: balance.gap for balance in await balance_all(line.kafka, line.client) if balance.gap} == {}
 
 
 async def _says(line: Evaluating, text: str) -> bool:
