@@ -6,7 +6,7 @@ from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.telemetry import logs
 from pipeline.adapters.telemetry.health import Health
 from pipeline.commands import stage_process
-from pipeline.evaluators import loop
+from pipeline.evaluators import stage
 from pipeline.settings import Settings
 
 _log = logs.logger(__name__)
@@ -20,6 +20,6 @@ def run(settings: Settings) -> int:
             health.set_ready(ready=True)
             _log.info("ready")
 
-        await loop.run(settings, SystemClock(), ready=ready, stop=stop, live_while=health.live_while)
+        await stage.run(settings, SystemClock(), ready=ready, stop=stop, live_while=health.live_while)
 
     return stage_process.run("evaluators", settings, body)

@@ -3,5 +3,5 @@
 Reads   threads, rules; traces and spans as storage has them
 Writes  scores; dead-letters
 Keeps   at least once, and scores that are the same when given again: offsets are committed after publishing
-Enter   loop.run
+Enter   stage.run
 """
