@@ -18,7 +18,7 @@ from pipeline.adapters.clock import Clock, SystemClock
 from pipeline.adapters.kafka.offsets import read_bounds
 from pipeline.commands.demo_result import DemoResult, measure, sessions_stored
 from pipeline.commands.reconcile import balance_all
-from pipeline.commands.sample_run import SampleRun, pace_of
+from pipeline.commands.sample_run import EVALUATORS, SampleRun, pace_of
 from pipeline.errors import ThreadlineError
 from pipeline.local.console import line_of
 from pipeline.local.schedule import expected_sessions
@@ -58,7 +58,7 @@ async def _run(folder: Path, kill: str | None, conversations: int, seed: int, co
 
     clock = SystemClock()
     sample = SampleRun(pace_of(_TIMEOUT, seconds=_SECONDS), conversations=conversations, seed=seed)
-    stack = Stack(folder, port=0, thread_timeout=_TIMEOUT, on_line=on_line)
+    stack = Stack(folder, port=0, thread_timeout=_TIMEOUT, on_line=on_line, evaluators=EVALUATORS)
     client = ClickHouse(stack.clickhouse)
     try:
         await stack.start()

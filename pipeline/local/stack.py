@@ -24,15 +24,23 @@ _START_SECONDS_MAX: Final = 60.0
 _GRACE_SECONDS: Final = 30.0
 _PARTITIONS: Final = 8
 _CLICKHOUSE_FOLDER: Final = "clickhouse"
-_EVALUATORS: Final = "turns,answer_latency,unanswered_questions,repetition,refusals_and_apologies"
-"""What every thread is scored by as long as its project has no rule."""
 
 
 class Stack:
-    """The processes of one machine; `data_dir` keeps ClickHouse's files, Kafka forgets everything when it stops."""
+    """The processes of one machine; `data_dir` keeps ClickHouse's files, Kafka forgets everything when it stops.
+
+    `evaluators` judge the threads of projects without a rule; where none are given, those of the environment.
+    """
 
     def __init__(
-        self, data_dir: Path, *, port: int, thread_timeout: str | None, on_line: OnLine, partitions: int = _PARTITIONS
+        self,
+        data_dir: Path,
+        *,
+        port: int,
+        thread_timeout: str | None,
+        on_line: OnLine,
+        partitions: int = _PARTITIONS,
+        evaluators: str | None = None,
     ) -> None:
         kafka, self._clickhouse_port, self._port, *operation = free_ports(3 + len(STAGES))
         self._port = port or self._port
@@ -54,6 +62,8 @@ class Stack:
         )
         self.clickhouse = ClickHouseSettings(host="127.0.0.1", port=self._clickhouse_port)
         self._environment = self._common_environment(thread_timeout)
+        if evaluators is not None:
+            self._environment["THREADLINE_EVALUATE_DEFAULT_EVALUATORS"] = evaluators
 
     @property
     def base_url(self) -> str:
@@ -162,7 +172,6 @@ class Stack:
             "THREADLINE_STREAM_TRANSACTIONS": "false",  # the embedded broker has none
             "THREADLINE_CLICKHOUSE_HOST": self.clickhouse.host,
             "THREADLINE_CLICKHOUSE_PORT": str(self.clickhouse.port),
-            "THREADLINE_EVALUATE_DEFAULT_EVALUATORS": _EVALUATORS,
             "THREADLINE_GATEWAY_HOST": "127.0.0.1",
             "THREADLINE_GATEWAY_PORT": str(self._port),
             "THREADLINE_OPERATION_LOG_FORMAT": "json",
