@@ -1,6 +1,6 @@
 """How much a model may still be asked: by the hour, and not at all for a while when it fails."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from pipeline.adapters.chat import Usage
 from pipeline.adapters.clock import Clock
@@ -10,6 +10,13 @@ from pipeline.settings import EvaluateSettings
 
 HOUR_US: Final = 3_600_000_000
 _MILLION: Final = 1_000_000
+
+
+class Reservation(NamedTuple):
+    """What was set aside for a question, and in which hour."""
+
+    hour: int
+    most: Usage
 
 
 class Budget:
@@ -26,7 +33,7 @@ class Budget:
         self._tokens = 0
         self._cost = 0.0
 
-    def reserve(self, most: Usage) -> None:
+    def reserve(self, most: Usage) -> Reservation:
         """Set aside what a question takes `most`; raises Unevaluable where this hour has not as much left."""
         self._turn_over()
         tokens_max, cost_max = self._settings.judge_tokens_per_hour, self._settings.judge_cost_per_hour
@@ -36,25 +43,27 @@ class Budget:
             metrics.EVALUATORS_JUDGE_CALLS.labels("over budget").inc()
             raise Unevaluable("this hour's budget for language models is spent")
         self._add(most, 1)
+        return Reservation(self._hour, most)
 
-    def settle(self, reserved: Usage, used: Usage) -> None:
+    def settle(self, reserved: Reservation, used: Usage) -> None:
         """Count what a question took in place of what was reserved for it; (0, 0) where it was not answered."""
         self._turn_over()
-        self._add(reserved, -1)
+        if reserved.hour == self._hour:
+            self._add(reserved.most, -1)
         self._add(used, 1)
         metrics.EVALUATORS_JUDGE_TOKENS.labels("input").inc(used.input_tokens)
         metrics.EVALUATORS_JUDGE_TOKENS.labels("output").inc(used.output_tokens)
         metrics.EVALUATORS_JUDGE_COST.inc(self._cost_of(used))
 
     def _turn_over(self) -> None:
-        """Begin a new hour; what is reserved for questions on their way then counts as given back, and no more."""
+        """Begin a new hour; what questions on their way turn out to take counts in it."""
         hour = self._clock.now_us() // HOUR_US
         if hour != self._hour:
             self._hour, self._tokens, self._cost = hour, 0, 0.0
 
     def _add(self, usage: Usage, sign: int) -> None:
-        self._tokens = max(0, self._tokens + sign * sum(usage))
-        self._cost = max(0.0, self._cost + sign * self._cost_of(usage))
+        self._tokens += sign * sum(usage)
+        self._cost += sign * self._cost_of(usage)
         if (tokens_max := self._settings.judge_tokens_per_hour) is not None:
             metrics.EVALUATORS_JUDGE_BUDGET_LEFT.labels("tokens").set(max(0.0, 1 - self._tokens / tokens_max))
         if (cost_max := self._settings.judge_cost_per_hour) is not None:

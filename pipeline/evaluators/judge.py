@@ -93,7 +93,7 @@ class Judge:
         tokens_max = self._settings.judge_answer_tokens_max
         octets = sum(len(message.content.encode()) for message in messages)
         most = Usage(octets // _BYTES_PER_TOKEN_MIN, tokens_max)
-        self._budget.reserve(most)
+        reserved = self._budget.reserve(most)
         used, outcome = Usage(0, 0), "failed"
         began = self._clock.monotonic()
         try:
@@ -112,7 +112,7 @@ class Judge:
             self._breaker.succeeded()  # it is there, and has read the question
             raise
         finally:
-            self._budget.settle(most, used)
+            self._budget.settle(reserved, used)
             metrics.EVALUATORS_JUDGE_CALLS.labels(outcome).inc()
             metrics.EVALUATORS_JUDGE_SECONDS.observe(self._clock.monotonic() - began)
         return opinion

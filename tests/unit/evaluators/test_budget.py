@@ -22,12 +22,12 @@ def test_without_a_budget_everything_may_be_asked() -> None:
 
 def test_what_is_on_its_way_counts_until_it_is_known_what_it_took() -> None:
     tokens = budget(ManualClock(), judge_tokens_per_hour=250)
-    tokens.reserve(MOST)
+    reserved = tokens.reserve(MOST)
     tokens.reserve(MOST)
     with pytest.raises(Unevaluable, match="budget"):
         tokens.reserve(MOST)
 
-    tokens.settle(MOST, Usage(10, 5))
+    tokens.settle(reserved, Usage(10, 5))
 
     tokens.reserve(MOST)
     assert EVALUATORS_JUDGE_BUDGET_LEFT.labels("tokens")._value.get() == pytest.approx(1 - 215 / 250)
@@ -35,12 +35,12 @@ def test_what_is_on_its_way_counts_until_it_is_known_what_it_took() -> None:
 
 def test_money_is_counted_by_the_prices_of_questions_and_answers() -> None:
     money = budget(ManualClock(), judge_cost_per_hour=1.0, judge_input_price=1000.0, judge_output_price=20_000.0)
-    money.reserve(MOST)  # 0.08 + 0.4
+    reserved = money.reserve(MOST)  # 0.08 + 0.4
     money.reserve(MOST)
     with pytest.raises(Unevaluable):
         money.reserve(MOST)
 
-    money.settle(MOST, Usage(0, 0))
+    money.settle(reserved, Usage(0, 0))
 
     money.reserve(MOST)
 
@@ -55,6 +55,19 @@ def test_each_hour_has_a_budget_of_its_own() -> None:
     clock.advance(3600)
 
     tokens.reserve(MOST)
+
+
+def test_a_question_on_its_way_when_the_hour_ends_counts_in_the_next_by_what_it_took() -> None:
+    clock = ManualClock()
+    tokens = budget(clock, judge_tokens_per_hour=150)
+    reserved = tokens.reserve(MOST)
+    clock.advance(3600)
+
+    tokens.settle(reserved, Usage(50, 1))
+
+    with pytest.raises(Unevaluable):
+        tokens.reserve(MOST)
+    tokens.reserve(Usage(99, 0))
 
 
 def breaker(clock: ManualClock) -> Breaker:
