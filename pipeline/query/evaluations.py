@@ -21,7 +21,7 @@ FROM (
     SELECT *, ifNull(session_id, '') AS session, ifNull(author, '') AS given_by
     FROM score_events
     WHERE workspace = {workspace:String} AND entity_type = 'thread' AND toUInt128(entity_id) = {model:UInt128}
-      AND source = 'online_scoring' AND event = 'set'
+      AND source = 'online_scoring' AND event = 'set' AND value IS NOT NULL
 )
 GROUP BY session, given_by, name
 HAVING closed_at_us > (
