@@ -19,8 +19,8 @@ async def test_the_scores_of_every_session_are_shown_once_and_those_before_a_del
 
     for _ in range(2):  # given again after a crash
         evaluated("log:0:1", "turns", "2", 1_760_000_000_000_000)
-    evaluated("log:0:9", "turns", "4", 1_760_000_100_000_000)
-    evaluated("log:0:9", "steps", "0.5", 1_760_000_100_000_000)
+    evaluated("log:0:9", "turns", "4", 1_760_000_001_000_000)
+    evaluated("log:0:9", "steps", "0.5", 1_760_000_001_000_000)
     log.score("thread", model, "helpful", "1", source="sdk")
     await log.store(writer)
 
