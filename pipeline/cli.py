@@ -44,6 +44,14 @@ def sink() -> None:
 
 
 @threadline.command()
+def evaluate() -> None:
+    """Score closed threads."""
+    from pipeline.commands import evaluate as command  # noqa: PLC0415
+
+    sys.exit(command.run(settings.load()))
+
+
+@threadline.command()
 def migrate() -> None:
     """Bring topics and tables to the declared state."""
     from pipeline.commands import migrate as command  # noqa: PLC0415
@@ -83,7 +91,9 @@ def dev(*, data_dir: Path, port: int, thread_timeout: str | None, sample: bool) 
 
 @threadline.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
-@click.option("--kill", type=click.Choice(["worker", "sink", "clickhouse"]), help="Kill this process by -9 midway.")
+@click.option(
+    "--kill", type=click.Choice(["worker", "evaluate", "sink", "clickhouse"]), help="Kill this process by -9 midway."
+)
 @click.option("--conversations", type=int, default=300, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
 def demo(*, as_json: bool, kill: str | None, conversations: int, seed: int) -> None:
@@ -123,6 +133,17 @@ def query(*, as_json: bool, traces: int | None, quick: bool) -> None:
     from pipeline.commands.bench import query as command  # noqa: PLC0415
 
     command.run(as_json=as_json, traces=traces, quick=quick)
+
+
+@bench.command(name="evaluate")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+@click.option("--threads", type=click.IntRange(min=1), default=None, help="Closed threads.  [default: 20,000]")
+@click.option("--quick", is_flag=True, help="A fifth of the threads.")
+def bench_evaluate(*, as_json: bool, threads: int | None, quick: bool) -> None:
+    """Score closed threads of ten turns by heuristics: threads a second of one core."""
+    from pipeline.commands.bench import evaluate as command  # noqa: PLC0415
+
+    command.run(as_json=as_json, threads=threads, quick=quick)
 
 
 @threadline.command(hidden=True)

@@ -11,10 +11,12 @@ ThreadlineError
 ├── TransientError       try again later
 │   ├── BrokerUnavailable    Kafka did not take or give records
 │   ├── StorageUnavailable   ClickHouse did not answer, or said "later"
+│   ├── ModelUnavailable     a language model did not answer in time, or said "later"
 │   └── Overloaded           a bound on work in flight is reached; carries when to come back
 ├── PermanentError       the same input fails again: to dead-letters
 │   ├── Undecodable          a record is not what its schema says
-│   └── Unstorable           ClickHouse refuses this row
+│   ├── Unstorable           ClickHouse refuses this row
+│   └── Unevaluable          a thread cannot be evaluated
 ├── Fenced               let go: another process owns it now
 └── FatalError           stop the process and say why
     ├── InvalidSettings      a setting, or a relation between settings, cannot be
@@ -92,6 +94,14 @@ class StorageUnavailable(TransientError):
         self.code: Final = code
 
 
+class ModelUnavailable(TransientError):
+    """A language model did not answer in time, or asked to come back later, after `retry_after_seconds` if it said."""
+
+    def __init__(self, reason: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after_seconds: Final = retry_after_seconds
+
+
 class Overloaded(TransientError):
     """A bound on work in flight is reached."""
 
@@ -114,6 +124,10 @@ class Unstorable(PermanentError):
     def __init__(self, reason: str, *, code: int = 0) -> None:
         super().__init__(reason)
         self.code: Final = code
+
+
+class Unevaluable(PermanentError):
+    """A thread, or its evaluator's answer, is such that no score can be given."""
 
 
 class Fenced(ThreadlineError):

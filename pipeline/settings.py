@@ -124,6 +124,53 @@ class StreamSettings(BaseSettings):
         return duration_ms(self.thread_timeout)
 
 
+class EvaluateSettings(BaseSettings):
+    """The process that scores closed threads."""
+
+    model_config = _from("THREADLINE_EVALUATE_")
+
+    default_evaluators: str = Field(
+        "", description="Evaluators for the threads of projects without a rule, by name, separated by commas."
+    )
+    sessions_in_flight_max: int = Field(
+        5000, ge=1, description="Closed sessions in hand; above this nothing more is read."
+    )
+    snapshot_interval_ms: int = Field(1000, ge=10, description="How often it is looked how far storage must have come.")
+    storage_poll_ms: int = Field(100, ge=10, description="How often it is looked how far storage has come.")
+    transcripts_at_once_max: int = Field(100, ge=1, description="Transcripts read with one query.")
+    reads_concurrency_max: int = Field(2, ge=1)
+    transcript_bytes_max: int = Field(
+        16 * 1024 * 1024, ge=1024, description="Threads with larger payloads go to the dead letters."
+    )
+    evaluator_seconds_max: float = Field(
+        300.0, gt=0, description="Longest time of one evaluator that asks outside, for one thread; judges limit calls."
+    )
+    judge_url: str = Field("", description="Base of an OpenAI-compatible API, e.g. https://api.openai.com/v1.")
+    judge_api_key: SecretStr = SecretStr("")
+    judge_model: str = Field("", description="The model that judges, where a rule names none.")
+    judge_timeout_seconds: float = Field(60.0, gt=0, description="Longest wait for one answer.")
+    judge_attempts_max: int = Field(4, ge=1, description="How often a model is asked for one score.")
+    judge_retry_seconds_max: float = Field(30.0, gt=0, description="Longest pause between two of these.")
+    judge_concurrency_max: int = Field(16, ge=1, description="Questions on their way at once.")
+    judge_tokens_per_hour: int | None = Field(None, ge=1, description="Budget of this process; none by default.")
+    judge_cost_per_hour: float | None = Field(None, gt=0, description="Budget of this process, in money.")
+    judge_input_price: float = Field(0.0, ge=0, description="Money for a million tokens of questions.")
+    judge_output_price: float = Field(0.0, ge=0, description="Money for a million tokens of answers.")
+    judge_transcript_characters_max: int = Field(
+        60_000, ge=1000, description="Of a longer conversation the model is shown the beginning and the end."
+    )
+    judge_answer_tokens_max: int = Field(500, ge=50)
+    judge_failures_max: int = Field(
+        20, ge=1, description="After so many failures in a row the model is left alone for a while."
+    )
+    judge_rest_seconds: float = Field(30.0, gt=0, description="How long it is left alone; threads are set aside then.")
+    retry_seconds_max: float = Field(15.0, gt=0, description="Longest pause while Kafka or storage are away.")
+    newer_schema_retry_seconds: float = Field(15.0, gt=0)
+    fetch_bytes_max: int = Field(16 * 1024 * 1024, ge=1024)
+    stall_seconds_max: float = Field(120.0, gt=0)
+    instance_id: str | None = None
+
+
 class SinksSettings(BaseSettings):
     """The process that writes events into ClickHouse."""
 
@@ -181,6 +228,7 @@ class Settings(BaseModel):
     clickhouse: ClickHouseSettings
     gateway: GatewaySettings
     stream: StreamSettings
+    evaluate: EvaluateSettings
     sinks: SinksSettings
     query: QuerySettings
     operation: OperationSettings
@@ -201,6 +249,7 @@ _BRANCHES: Final[dict[str, type[BaseSettings]]] = {
     "clickhouse": ClickHouseSettings,
     "gateway": GatewaySettings,
     "stream": StreamSettings,
+    "evaluate": EvaluateSettings,
     "sinks": SinksSettings,
     "query": QuerySettings,
     "operation": OperationSettings,

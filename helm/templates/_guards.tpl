@@ -1,10 +1,10 @@
 {{/* What a schema cannot say: relations between values. Each refusal is one sentence that names what to change. */}}
 {{- define "threadline.guards" -}}
 {{- include "threadline.guardConnections" . -}}
-{{- range tuple "worker" "sink" -}}
+{{- range tuple "worker" "evaluate" "sink" -}}
 {{- include "threadline.guardConsumers" (dict "root" $ "component" .) -}}
 {{- end -}}
-{{- range tuple "serve" "worker" "sink" -}}
+{{- range tuple "serve" "worker" "evaluate" "sink" -}}
 {{- include "threadline.guardSettings" (dict "root" $ "component" .) -}}
 {{- end -}}
 {{- include "threadline.guardServe" . -}}

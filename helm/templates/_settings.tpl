@@ -53,6 +53,9 @@ The settings of one process as YAML, name to value: what the chart knows, then `
 {{- $_ := set $settings "THREADLINE_OPERATION_PORT" 9100 -}}
 {{- $_ := set $settings "THREADLINE_OPERATION_DRAIN_SECONDS" $own.drainSeconds -}}
 {{- end -}}
+{{- if and (eq .component "evaluate") $own.judge.url -}}
+{{- $_ := set $settings "THREADLINE_EVALUATE_JUDGE_URL" $own.judge.url -}}
+{{- end -}}
 {{- if eq .component "serve" -}}
 {{- $_ := set $settings "THREADLINE_GATEWAY_HOST" "0.0.0.0" -}}
 {{- $_ := set $settings "THREADLINE_GATEWAY_PORT" 8080 -}}
@@ -78,6 +81,17 @@ The settings of one process as YAML, name to value: what the chart knows, then `
     secretKeyRef:
       name: {{ include "threadline.clickhouseSecret" .root }}
       key: {{ include "threadline.clickhouseSecretKey" .root }}
+{{- end }}
+{{- if eq .component "evaluate" }}
+{{- with .root.Values.evaluate.judge }}
+{{- if .existingSecret }}
+- name: THREADLINE_EVALUATE_JUDGE_API_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ .existingSecret }}
+      key: {{ .existingSecretKey }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if eq .component "worker" }}
 - name: THREADLINE_STREAM_INSTANCE_ID

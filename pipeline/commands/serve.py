@@ -7,6 +7,7 @@ from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.kafka.admin import check_topics
 from pipeline.adapters.kafka.producer import EventProducer
 from pipeline.adapters.kafka.replies import ReplyReader
+from pipeline.adapters.kafka.rules import RuleLog
 from pipeline.adapters.listener import Listener
 from pipeline.adapters.telemetry import logs
 from pipeline.adapters.telemetry.health import Health
@@ -40,6 +41,7 @@ async def _serve(settings: Settings, health: Health, stop: asyncio.Event) -> Non
         EventProducer(settings.kafka, client_id="threadline-serve"),
         ReplyReader(settings.kafka, waiters_max=settings.gateway.commands_in_flight_max),
         storage=query,
+        rules=RuleLog(settings.kafka),
     )
     app = build(
         {"gateway": gateway.routes(), "query": query.routes()},

@@ -21,7 +21,7 @@ SCHEMA_VERSION_HEADER: Final = (HEADER_SCHEMA_VERSION, str(SCHEMA_VERSION).encod
 
 Kind = Literal[
     "trace", "span", "score", "annotation", "thread", "reply", "dead-letter",
-    "close", "open", "unscore", "delete", "setting", "tick",
+    "close", "open", "unscore", "delete", "setting", "tick", "rule",
 ]  # fmt: skip
 
 Headers = tuple[tuple[str, bytes], ...]

@@ -16,7 +16,8 @@ from pipeline.gateway.opik.threads import Threads
 from pipeline.gateway.opik.traces import Traces
 from pipeline.gateway.opik.workspaces import Workspaces
 from pipeline.gateway.publish import Producer, Publisher
-from pipeline.gateway.routes import other_routes, span_routes, thread_routes, trace_routes
+from pipeline.gateway.routes import other_routes, rule_routes, span_routes, thread_routes, trace_routes
+from pipeline.gateway.rules import Rules, RuleStore
 from pipeline.settings import GatewaySettings
 
 
@@ -34,7 +35,7 @@ class Gateway:
     """The write side of the HTTP process.
 
     `storage` tells which threads and comments there are; without it no thread is ever unknown, and no comment can be
-    changed.
+    changed. `rules` keeps the rules of online evaluation; without it there are no routes for them.
     """
 
     def __init__(
@@ -44,9 +45,11 @@ class Gateway:
         producer: RunningProducer,
         replies: Replies,
         storage: Storage | None = None,
+        rules: RuleStore | None = None,
     ) -> None:
         self._producer: Final = producer
         self._replies: Final = replies
+        self._rules: Final = rules
         self.budget: Final = ByteBudget(settings.in_flight_bytes_max, retry_after_seconds=settings.retry_after_seconds)
         """The bytes that requests and unconfirmed records hold; the query side may read bodies against it too."""
         self._publisher: Final = Publisher(settings, producer, self.budget)
@@ -57,6 +60,7 @@ class Gateway:
             *thread_routes(Threads(intake, commands, lookup), Tags(intake, lookup), Comments(intake, lookup, "thread")),
             *trace_routes(Traces(intake), Scores(intake, "trace"), Comments(intake, lookup, "trace")),
             *span_routes(Spans(intake), Scores(intake, "span"), Comments(intake, lookup, "span")),
+            *([] if rules is None else rule_routes(Rules(intake, rules))),
             *other_routes(Workspaces(intake)),
         ]
 
@@ -68,9 +72,13 @@ class Gateway:
         """Connect to Kafka; raises BrokerUnavailable where it does not answer."""
         await self._producer.start()
         await self._replies.start()
+        if self._rules is not None:
+            await self._rules.start()
 
     async def stop(self) -> None:
         """Wait until Kafka has what is on its way, then disconnect; call it after the last request was answered."""
         await self._publisher.drain()
+        if self._rules is not None:
+            await self._rules.stop()
         await self._replies.stop()
         await self._producer.stop()

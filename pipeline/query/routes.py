@@ -23,6 +23,7 @@ from pipeline.events.annotations import CommentPlace
 from pipeline.events.identity import project_id
 from pipeline.events.scores import EntityType
 from pipeline.query import annotations, projects, spans, threads, traces, ui
+from pipeline.query.evaluations import evaluations_of
 from pipeline.query.pages import flag_of, page_of, scope_of, search_of, uuid_of
 from pipeline.query.reader import Reader
 from pipeline.query.rows import encode, line
@@ -104,6 +105,7 @@ class Query:
         get: dict[str, Endpoint] = {
             "/v1/private/traces/exists": self._exists,
             "/v1/private/traces/threads": self._thread_page,
+            "/v1/private/traces/threads/evaluations": self._thread_evaluations,
             "/v1/private/traces/threads/stats": self._thread_stats,
             "/v1/private/traces/threads/feedback-scores/names": self._thread_score_names,
             "/v1/private/traces/threads/{id}/comments/{comment_id}": self._thread_comment,
@@ -175,6 +177,12 @@ class Query:
         return _json(
             await threads.page(self._reader, self._scope(request), wanted, lenient=await self._lenient(request))
         )
+
+    async def _thread_evaluations(self, request: Request) -> Response:
+        thread_id = request.query_params.get("thread_id")
+        if not thread_id:
+            raise Malformed("thread_id must be given", field="thread_id")
+        return _json({"content": await evaluations_of(self._reader, self._scope(request), thread_id)})
 
     async def _thread_stats(self, request: Request) -> Response:
         wanted = page_of(request.query_params, rows_max=self._settings.page_rows_max)

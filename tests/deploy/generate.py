@@ -34,13 +34,15 @@ SET_BY_VALUES: Final = frozenset(
         "THREADLINE_OPERATION_PORT",
         "THREADLINE_OPERATION_DRAIN_SECONDS",
         "THREADLINE_STREAM_INSTANCE_ID",
+        "THREADLINE_EVALUATE_JUDGE_URL",
     }
 )
 """Settings that have a value of their own in the chart, or that it derives: not to be set a second way."""
 NOT_FOR_CLUSTERS: Final = frozenset(
     {
         "THREADLINE_KAFKA_LAST_RECORD_ALONE",  # for the embedded broker only
-        "THREADLINE_SINKS_INSTANCE_ID",  # sinks are a Deployment: one name would be shared by all
+        "THREADLINE_EVALUATE_INSTANCE_ID",  # evaluators, like sinks, are a Deployment: all would share one name
+        "THREADLINE_SINKS_INSTANCE_ID",
     }
 )
 
@@ -145,12 +147,14 @@ $ helm install threadline ./helm --set evaluation.kafka.enabled=true,evaluation.
 ```
 
 What runs: `serve` (a Deployment: HTTP), `worker` (a StatefulSet: the lives of threads; each pod is a static member of
-its consumer group under its own name), `sink` (a Deployment: into ClickHouse), and `migrate` (a job before every
-installation and upgrade). All are non-root with a read-only file system and without a service account token.
+its consumer group under its own name), `evaluate` (a Deployment: scores closed threads), `sink` (a Deployment: into
+ClickHouse), and `migrate` (a job before every installation and upgrade). All are non-root with a read-only file system
+and without a service account token.
 Values that cannot work are refused with a sentence before anything is installed.
 
-An upgrade runs `migrate` first, then replaces `serve`, `worker` and `sink` pod by pod. `helm rollback` replaces the
-pods; tables only ever go forward, and a release that no longer knows a table's migration refuses to migrate.
+An upgrade runs `migrate` first, then replaces `serve`, `worker`, `evaluate` and `sink` pod by pod. `helm rollback`
+replaces the pods; tables only ever go forward, and a release that no longer knows a table's migration refuses to
+migrate.
 
 Values without a meaning here are what Kubernetes calls by that name.
 

@@ -14,7 +14,7 @@ from kubernetes_validate import utils as kubernetes_validate  # type: ignore[imp
 from pipeline.adapters.telemetry.health import Health
 from pipeline.cli import threadline
 from pipeline.settings import OperationSettings
-from pipeline.topics import SINKS_GROUP, STREAM_GROUP, TRACES
+from pipeline.topics import EVALUATORS_GROUP, SINKS_GROUP, STREAM_GROUP, TRACES
 from tests.deploy.chart import (
     CHART,
     PROCESSES,
@@ -128,7 +128,7 @@ def test_no_password_is_in_the_environment(name: str) -> None:
 def test_the_grace_period_fits_the_drain(name: str) -> None:
     manifests = rendered(name)
 
-    for component in ("serve", "worker", "sink"):
+    for component in ("serve", "worker", "evaluate", "sink"):
         found = pod(manifests, component)
         sleep = found.container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
         drain = float(found.environment["THREADLINE_OPERATION_DRAIN_SECONDS"])
@@ -145,7 +145,7 @@ def test_requests_in_flight_may_take_as_long_as_the_drain() -> None:
 def test_every_process_is_a_command_of_ours(name: str) -> None:
     ours = [pod_ for pod_ in pods(rendered(name)) if pod_.component in PROCESSES]
 
-    assert {pod_.component for pod_ in ours} >= {"serve", "worker", "sink"}
+    assert {pod_.component for pod_ in ours} >= {"serve", "worker", "evaluate", "sink"}
     for pod_ in ours:
         assert pod_.container["args"] == [pod_.component]
         assert pod_.component in threadline.commands
@@ -156,7 +156,7 @@ async def test_the_probes_ask_what_the_operators_port_answers() -> None:
     health.set_ready(ready=True)
     await health.start()
     try:
-        for component in ("serve", "worker", "sink"):
+        for component in ("serve", "worker", "evaluate", "sink"):
             container = pod(rendered("minimal"), component).container
             for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
                 asked = container[probe]["httpGet"]
@@ -168,14 +168,14 @@ async def test_the_probes_ask_what_the_operators_port_answers() -> None:
 
 
 def test_a_pod_that_is_alive_but_not_ready_is_not_restarted() -> None:
-    for component in ("serve", "worker", "sink"):
+    for component in ("serve", "worker", "evaluate", "sink"):
         container = pod(rendered("minimal"), component).container
         assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
         assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
 
 
 def test_the_ports_are_those_of_the_settings() -> None:
-    for component in ("serve", "worker", "sink"):
+    for component in ("serve", "worker", "evaluate", "sink"):
         found = pod(rendered("minimal"), component)
         ports = {port["name"]: str(port["containerPort"]) for port in found.container["ports"]}
         assert ports["operation"] == found.environment["THREADLINE_OPERATION_PORT"]
@@ -209,14 +209,15 @@ def test_the_worker_knows_nothing_of_clickhouse(name: str) -> None:
 def test_replicas_are_the_autoscalers_when_there_is_one() -> None:
     fixed, scaled = rendered("minimal"), rendered("autoscaling")
 
-    for component in ("serve", "worker", "sink"):
+    for component in ("serve", "worker", "evaluate", "sink"):
         assert pod(fixed, component).workload["spec"]["replicas"] == 2
         assert "replicas" not in pod(scaled, component).workload["spec"]
     assert of_kind(fixed, "ScaledObject") == of_kind(fixed, "HorizontalPodAutoscaler") == {}
 
 
 @pytest.mark.parametrize(
-    ("component", "group", "topic"), [("worker", STREAM_GROUP, TRACES.name), ("sink", SINKS_GROUP, None)]
+    ("component", "group", "topic"),
+    [("worker", STREAM_GROUP, TRACES.name), ("evaluate", EVALUATORS_GROUP, None), ("sink", SINKS_GROUP, None)],
 )
 @pytest.mark.parametrize("name", ["autoscaling", "production"])
 def test_consumers_scale_on_lag_and_never_beyond_partitions(
@@ -375,3 +376,16 @@ def test_a_package_of_the_chart_renders_the_same(tmp_path: Path) -> None:
         assert yaml.safe_load(texts[f"threadline/templates/observability/{path}.yaml"]) in rendered("observability"), (
             kind
         )
+
+
+def test_a_judge_has_its_key_from_a_secret_and_a_way_out() -> None:
+    manifests = rendered("slow-drain")
+    evaluate = pod(manifests, "evaluate")
+    egress = of_kind(manifests, "NetworkPolicy")["evaluate"]["spec"]["egress"]
+
+    assert evaluate.environment["THREADLINE_EVALUATE_JUDGE_URL"] == "https://models.example.com:8443/v1"
+    assert evaluate.references["THREADLINE_EVALUATE_JUDGE_API_KEY"] == {
+        "secretKeyRef": {"name": "models", "key": "api-key"}
+    }
+    assert egress[-1] == {"ports": [{"protocol": "TCP", "port": 8443}]}
+    assert "THREADLINE_EVALUATE_JUDGE_API_KEY" not in pod(rendered("minimal"), "evaluate").references

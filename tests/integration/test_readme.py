@@ -84,6 +84,11 @@ def test_make_run_shows_conversations_and_takes_the_example_of_the_readme(tmp_pa
         sampled = wait_until(lambda: threads(stack, "Sample dialogues"), lambda found: len(found) >= 5, seconds_max=60)
         run_client(locked_python(CLIENTS / "requirements.txt"), script, base_url=stack.base_url)
         (mine,) = wait_until(lambda: threads(stack, "Default Project"), bool, seconds_max=30)
+        wait_until(
+            lambda: [thread["feedback_scores"] for thread in threads(stack, "Sample dialogues")],
+            any,
+            seconds_max=90,
+        )
 
     assert all(thread["first_message"] for thread in sampled)
     assert (mine["id"], mine["status"]) == ("55d84", "active")

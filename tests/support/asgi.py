@@ -22,13 +22,14 @@ class Answer(NamedTuple):
 
 
 def scope_of(method: str = "POST", path: str = "/", headers: Mapping[str, str] | None = None) -> Scope:
+    path, _, query = path.partition("?")
     return {
         "type": "http",
         "http_version": "1.1",
         "method": method,
         "path": path,
         "raw_path": path.encode(),
-        "query_string": b"",
+        "query_string": query.encode(),
         "root_path": "",
         "scheme": "http",
         "server": ("test", 80),
