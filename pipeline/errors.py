@@ -4,7 +4,8 @@ ThreadlineError
 ├── Refused              tell the caller (4xx); the input is at fault
 │   ├── Malformed            400: a field is wrong; the message names it
 │   │   └── Unprocessable        422: nothing in the request can be used
-│   ├── Unauthorized         401/403: the caller may not do this
+│   ├── Unauthorized         403: the caller may not do this
+│   │   └── Unauthenticated      401: nobody knows who calls
 │   ├── Unknown              404: no such thing
 │   ├── Conflict             409: the state of the thing forbids it
 │   └── TooLarge             413: over a stated limit
@@ -56,6 +57,12 @@ class Unauthorized(Refused):
     """The caller may not do this."""
 
     status = 403
+
+
+class Unauthenticated(Unauthorized):
+    """Nobody knows who calls: there is no key, or none that counts."""
+
+    status = 401
 
 
 class Unknown(Refused):

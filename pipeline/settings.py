@@ -6,6 +6,7 @@ name that Opik's users know.
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -77,6 +78,12 @@ class GatewaySettings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
+    keys_file: Path | None = Field(
+        None, description="The API keys, as `threadline keys` writes them; a change counts within seconds."
+    )
+    open_to_all: bool = Field(
+        default=False, description="Without keys, let in everybody who reaches the port, from other machines too."
+    )
     body_bytes_max: int = Field(64 * 1024 * 1024, ge=1024, description="Largest request body, decompressed.")
     event_bytes_max: int = Field(48 * 1024 * 1024, ge=1024, description="Largest encoded event.")
     batch_items_max: int = Field(1000, ge=1, description="Most items in one request (Opik: 1000).")

@@ -37,6 +37,11 @@ volumes:
   - name: tmp
     emptyDir:
       sizeLimit: 64Mi
+  {{- if and (eq .component "serve") $own.keys.existingSecret }}
+  - name: keys
+    secret:
+      secretName: {{ $own.keys.existingSecret }}
+  {{- end }}
 {{- end -}}
 
 {{/* Spreads the pods of one process over zones and nodes. */}}
@@ -71,6 +76,12 @@ topologySpreadConstraints:
   volumeMounts:
     - name: tmp
       mountPath: /tmp
+    {{- if and (eq .component "serve") .root.Values.serve.keys.existingSecret }}
+    # The whole folder: a file mounted alone (subPath) would never change.
+    - name: keys
+      mountPath: /etc/threadline/keys
+      readOnly: true
+    {{- end }}
 {{- end -}}
 
 {{- define "threadline.containerSecurity" -}}

@@ -1,22 +1,26 @@
 """`threadline serve`: the gateway and the query side under one port, with the page."""
 
 import asyncio
+from ipaddress import ip_address
 
 from pipeline.adapters.clickhouse.client import ClickHouse
-from pipeline.adapters.clock import SystemClock
+from pipeline.adapters.clock import Clock, SystemClock
 from pipeline.adapters.kafka.admin import check_topics
 from pipeline.adapters.kafka.producer import EventProducer
 from pipeline.adapters.kafka.replies import ReplyReader
 from pipeline.adapters.listener import Listener
 from pipeline.adapters.telemetry import logs
 from pipeline.adapters.telemetry.health import Health
+from pipeline.adapters.watched_file import WatchedFile
+from pipeline.adapters.web.access import Access
 from pipeline.adapters.web.app import build
+from pipeline.adapters.web.keys import ring_of
 from pipeline.commands import stage_process
 from pipeline.errors import InvalidSettings
 from pipeline.gateway.gateway import Gateway
 from pipeline.query.reader import query_settings
 from pipeline.query.routes import Query
-from pipeline.settings import Settings
+from pipeline.settings import GatewaySettings, Settings
 
 _log = logs.logger(__name__)
 
@@ -45,6 +49,7 @@ async def _serve(settings: Settings, health: Health, stop: asyncio.Event) -> Non
         {"gateway": gateway.routes(), "query": query.routes()},
         clock=clock,
         retry_after_seconds=settings.gateway.retry_after_seconds,
+        access=access_of(settings.gateway, clock),
     )
     listener = Listener(
         app,
@@ -67,6 +72,30 @@ async def _serve(settings: Settings, health: Health, stop: asyncio.Event) -> Non
         await asyncio.gather(listener.stop(), app.drain(settings.gateway.shutdown_seconds))
         await gateway.stop()
         await query.stop()
+
+
+def access_of(settings: GatewaySettings, clock: Clock) -> Access | None:
+    """Return who lets requests in; None, which is everybody, where no keys are in force.
+
+    Raises InvalidSettings where that would be everybody of other machines too, unless the settings say so, and where
+    the file of keys cannot be read.
+    """
+    if settings.keys_file is not None:
+        keys = WatchedFile("keys", settings.keys_file, ring_of, clock)
+        return Access(keys, clock, workspace_bytes_max=settings.key_bytes_max)
+    if not (settings.open_to_all or _is_loopback(settings.host)):
+        raise InvalidSettings(
+            f"on {settings.host} everybody could read and write without a key: set THREADLINE_GATEWAY_KEYS_FILE (see "
+            "`threadline keys create`), or THREADLINE_GATEWAY_OPEN_TO_ALL=true where that is meant"
+        )
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 async def _listen(listener: Listener, settings: Settings) -> None:

@@ -182,6 +182,22 @@ def test_the_ports_are_those_of_the_settings() -> None:
         assert ports.get("http") == found.environment.get("THREADLINE_GATEWAY_PORT")
 
 
+def test_the_keys_are_a_folder_of_the_secret_that_serve_alone_reads() -> None:
+    for found in pods(rendered("production")):
+        mounts = {mount["name"]: mount for mount in found.container.get("volumeMounts", [])}
+        assert ("keys" in mounts) is (found.component == "serve")
+    serve = pod(rendered("production"), "serve")
+    [mount] = [mount for mount in serve.container["volumeMounts"] if mount["name"] == "keys"]
+    assert (mount["readOnly"], "subPath" in mount) == (True, False)
+    assert serve.environment["THREADLINE_GATEWAY_KEYS_FILE"] == f"{mount['mountPath']}/production.json"
+    assert "THREADLINE_GATEWAY_OPEN_TO_ALL" not in serve.environment
+    assert {"name": "keys", "secret": {"secretName": "threadline-keys"}} in serve.spec["volumes"]
+
+
+def test_without_keys_serve_is_told_that_everybody_may_come() -> None:
+    assert pod(rendered("minimal"), "serve").environment["THREADLINE_GATEWAY_OPEN_TO_ALL"] == "true"
+
+
 def test_a_worker_keeps_its_partitions_over_a_restart() -> None:
     worker = pod(rendered("minimal"), "worker")
 

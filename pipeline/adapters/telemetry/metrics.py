@@ -47,6 +47,12 @@ GATEWAY_USAGE_SKIPPED: Final = Counter(
 GATEWAY_COMMENTS_UNKNOWN: Final = Counter(
     "threadline_gateway_comments_unknown_total", "Comments to be deleted that storage did not know."
 )
+GATEWAY_DENIED: Final = Counter(
+    "threadline_gateway_denied_total", "Requests answered 401 or 403, by what was wrong with the key.", ["reason"]
+)
+GATEWAY_FILE_RELOADS: Final = Counter(
+    "threadline_gateway_file_reloads_total", "Changed files of operators, by file and outcome.", ["file", "outcome"]
+)
 
 # stream
 STREAM_RECORDS: Final = Counter("threadline_stream_records_total", "Records of the log applied, by kind.", ["kind"])
