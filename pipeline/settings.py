@@ -84,11 +84,18 @@ class GatewaySettings(BaseSettings):
     open_to_all: bool = Field(
         default=False, description="Without keys, let in everybody who reaches the port, from other machines too."
     )
+    policy_file: Path | None = Field(
+        None, description="Quotas and masking by workspace, in JSON; a change counts within seconds."
+    )
     body_bytes_max: int = Field(64 * 1024 * 1024, ge=1024, description="Largest request body, decompressed.")
     event_bytes_max: int = Field(48 * 1024 * 1024, ge=1024, description="Largest encoded event.")
     batch_items_max: int = Field(1000, ge=1, description="Most items in one request (Opik: 1000).")
     in_flight_bytes_max: int = Field(
         256 * 1024 * 1024, ge=1024, description="Bytes of bodies in hand, and of records that Kafka has not acked."
+    )
+    in_flight_records_max: int = Field(200_000, ge=1, description="Records that Kafka has not acked.")
+    workspace_share_max: float = Field(
+        1.0, gt=0, le=1, description="Share of the bytes and records in flight that one workspace may hold."
     )
     key_bytes_max: int = Field(4096, ge=64, description="Longest workspace, project name and thread id, each.")
     commands_in_flight_max: int = Field(10_000, ge=1000, description="Commands that wait for the stream's decision.")

@@ -42,6 +42,11 @@ volumes:
     secret:
       secretName: {{ $own.keys.existingSecret }}
   {{- end }}
+  {{- if and (eq .component "serve") $own.policy }}
+  - name: policy
+    configMap:
+      name: {{ include "threadline.fullname" .root }}-serve
+  {{- end }}
 {{- end -}}
 
 {{/* Spreads the pods of one process over zones and nodes. */}}
@@ -80,6 +85,11 @@ topologySpreadConstraints:
     # The whole folder: a file mounted alone (subPath) would never change.
     - name: keys
       mountPath: /etc/threadline/keys
+      readOnly: true
+    {{- end }}
+    {{- if and (eq .component "serve") .root.Values.serve.policy }}
+    - name: policy
+      mountPath: /etc/threadline/policy
       readOnly: true
     {{- end }}
 {{- end -}}

@@ -57,6 +57,9 @@ The settings of one process as YAML, name to value: what the chart knows, then `
 {{- $_ := set $settings "THREADLINE_GATEWAY_HOST" "0.0.0.0" -}}
 {{- $_ := set $settings "THREADLINE_GATEWAY_PORT" 8080 -}}
 {{- $_ := set $settings "THREADLINE_GATEWAY_SHUTDOWN_SECONDS" $own.drainSeconds -}}
+{{- if $own.policy -}}
+{{- $_ := set $settings "THREADLINE_GATEWAY_POLICY_FILE" "/etc/threadline/policy/policy.json" -}}
+{{- end -}}
 {{- if $own.keys.existingSecret -}}
 {{- $_ := set $settings "THREADLINE_GATEWAY_KEYS_FILE" (printf "/etc/threadline/keys/%s" $own.keys.existingSecretKey) -}}
 {{- else -}}

@@ -13,6 +13,8 @@ from kubernetes_validate import utils as kubernetes_validate  # type: ignore[imp
 
 from pipeline.adapters.telemetry.health import Health
 from pipeline.cli import threadline
+from pipeline.gateway.policy import read_policy
+from pipeline.gateway.quotas import Quota
 from pipeline.settings import OperationSettings
 from pipeline.topics import SINKS_GROUP, STREAM_GROUP, TRACES
 from tests.deploy.chart import (
@@ -192,6 +194,23 @@ def test_the_keys_are_a_folder_of_the_secret_that_serve_alone_reads() -> None:
     assert serve.environment["THREADLINE_GATEWAY_KEYS_FILE"] == f"{mount['mountPath']}/production.json"
     assert "THREADLINE_GATEWAY_OPEN_TO_ALL" not in serve.environment
     assert {"name": "keys", "secret": {"secretName": "threadline-keys"}} in serve.spec["volumes"]
+
+
+def test_the_policy_is_a_file_that_serve_takes() -> None:
+    manifests = rendered("production")
+    serve = pod(manifests, "serve")
+    [mount] = [mount for mount in serve.container["volumeMounts"] if mount["name"] == "policy"]
+    [volume] = [volume for volume in serve.spec["volumes"] if volume["name"] == "policy"]
+    [found] = [
+        manifest
+        for manifest in manifests
+        if manifest["kind"] == "ConfigMap" and manifest["metadata"]["name"] == volume["configMap"]["name"]
+    ]
+
+    assert serve.environment["THREADLINE_GATEWAY_POLICY_FILE"] == f"{mount['mountPath']}/{next(iter(found['data']))}"
+    policy = read_policy(found["data"]["policy.json"].encode())
+    assert policy.masks_of("any") is not None
+    assert policy.quota_of("any") == Quota(events_per_second=2000, bytes_per_second=4_000_000, burst_seconds=30)
 
 
 def test_without_keys_serve_is_told_that_everybody_may_come() -> None:

@@ -77,15 +77,17 @@ class _Gzip:
 
 
 @asynccontextmanager
-async def body_of(request: Request, *, budget: ByteBudget, bytes_max: int) -> AsyncIterator[bytes]:
-    """Read the body of `request`, inflated, and count it against `budget` until the block is left.
+async def body_of(
+    request: Request, *, budget: ByteBudget, bytes_max: int, workspace: str | None = None
+) -> AsyncIterator[bytes]:
+    """Read the body of `request`, inflated, and count it against `budget`, for `workspace`, until the block is left.
 
     Raises Malformed for a broken or unknown compression, TooLarge beyond `bytes_max` and Overloaded beyond the budget.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > bytes_max:
         raise TooLarge(f"the body is larger than {bytes_max:,} bytes", field="body")
-    with budget.hold() as hold:
+    with budget.hold(workspace) as hold:
         sink = _sink_for(request.headers.get("content-encoding", ""), _Identity(bytes_max, hold))
         async for chunk in request.stream():
             sink.feed(chunk)

@@ -99,8 +99,8 @@ async def test_a_bomb_is_never_inflated_beyond_the_bound() -> None:
     taken: list[int] = []
 
     class Recording(ByteBudget):
-        def take(self, size: int) -> None:
-            super().take(size)
+        def take(self, size: int, workspace: str | None = None) -> None:
+            super().take(size, workspace)
             taken.append(self.used)
 
     bomb = gzip.compress(b"\0" * 200_000_000)
