@@ -8,6 +8,7 @@ ThreadlineError
 │   │   └── Unauthenticated      401: nobody knows who calls
 │   ├── Unknown              404: no such thing
 │   ├── Conflict             409: the state of the thing forbids it
+│   ├── TimedOut             408: the request did not come to its end
 │   └── TooLarge             413: over a stated limit
 ├── TransientError       try again later
 │   ├── BrokerUnavailable    Kafka did not take or give records
@@ -75,6 +76,12 @@ class Conflict(Refused):
     """The state of the thing forbids it."""
 
     status = 409
+
+
+class TimedOut(Refused):
+    """The request did not come to its end in time."""
+
+    status = 408
 
 
 class TooLarge(Refused):

@@ -15,7 +15,7 @@ from pipeline.adapters.watched_file import WatchedFile
 from pipeline.adapters.web.access import Access
 from pipeline.adapters.web.app import build
 from pipeline.adapters.web.keys import ring_of
-from pipeline.commands import stage_process
+from pipeline.commands import serve_processes, stage_process
 from pipeline.errors import InvalidSettings
 from pipeline.gateway.gateway import Gateway
 from pipeline.query.reader import query_settings
@@ -27,6 +27,8 @@ _log = logs.logger(__name__)
 
 def run(settings: Settings) -> int:
     """Run until told to stop; return the exit code."""
+    if settings.gateway.processes > 1:
+        return serve_processes.run(settings)
 
     async def body(health: Health, stop: asyncio.Event) -> None:
         await _serve(settings, health, stop)
@@ -50,12 +52,16 @@ async def _serve(settings: Settings, health: Health, stop: asyncio.Event) -> Non
         clock=clock,
         retry_after_seconds=settings.gateway.retry_after_seconds,
         access=access_of(settings.gateway, clock),
+        cors_origins=[origin.strip() for origin in settings.gateway.cors_origins.split(",") if origin.strip()],
     )
     listener = Listener(
         app,
         host=settings.gateway.host,
         port=settings.gateway.port,
         drain_seconds=settings.gateway.shutdown_seconds,
+        head_bytes_max=settings.gateway.head_bytes_max,
+        head_seconds_max=settings.gateway.head_seconds_max,
+        share_port=settings.gateway.share_port,
     )
     await check_topics(settings.kafka)
     await gateway.start()

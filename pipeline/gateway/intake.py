@@ -52,7 +52,11 @@ class Intake:
         """Yield the body of `request`, inflated and fit to be stored, and how to read its fields."""
         reception = self.reception(request)
         async with body_of(
-            request, budget=self._budget, bytes_max=self.settings.body_bytes_max, workspace=reception.workspace
+            request,
+            budget=self._budget,
+            bytes_max=self.settings.body_bytes_max,
+            workspace=reception.workspace,
+            idle_seconds_max=self.settings.body_idle_seconds_max,
         ) as body:
             yield normalised(body), reception
 

@@ -18,6 +18,7 @@ from aiokafka.errors import (
     UnknownError,
 )
 
+from pipeline.adapters.kafka.connection import connection_of
 from pipeline.adapters.kafka.packing import pack
 from pipeline.adapters.telemetry import logs
 from pipeline.errors import BrokerUnavailable, Fenced
@@ -42,7 +43,7 @@ class FencedProducer:
         self._seconds_max: Final = _REQUESTS_MAX * settings.request_timeout_ms / 1000
         self._transactional_id: Final = transactional_id
         self._producer: Final = AIOKafkaProducer(
-            bootstrap_servers=settings.bootstrap,
+            **connection_of(settings),
             client_id=client_id,
             transactional_id=transactional_id,
             # Longer than `publish` may take, so that it is never the broker's patience that ends a rightful writer.

@@ -43,6 +43,8 @@ SET_BY_VALUES: Final = frozenset(
 NOT_FOR_CLUSTERS: Final = frozenset(
     {
         "THREADLINE_KAFKA_LAST_RECORD_ALONE",  # for the embedded broker only
+        "THREADLINE_GATEWAY_PROCESSES",  # a pod is one process with one operator's port: take more replicas
+        "THREADLINE_GATEWAY_SHARE_PORT",
         "THREADLINE_SINKS_INSTANCE_ID",  # sinks are a Deployment: one name would be shared by all
     }
 )

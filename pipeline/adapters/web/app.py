@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Mount, Route
 
 from pipeline.adapters.clock import Clock
@@ -21,11 +23,13 @@ def build(
     clock: Clock,
     retry_after_seconds: int = 2,
     access: Access | None = None,
+    cors_origins: Sequence[str] = (),
 ) -> Metering:
     """Return the ASGI application that serves the routes of `stages`, each stage's in order of precedence.
 
     A `Route` answers below every prefix, and only to whom `access` admits; without `access` to everybody. Any other (a
     mount of static files) answers only where it says, to everybody, so it must be one that needs no key.
+    Pages of `cors_origins` may call the API from a browser; nobody else's may. They bring a key, never a cookie.
     `retry_after_seconds` is when clients come back after a failure that names no time of its own.
     """
     routes: list[BaseRoute] = []
@@ -35,7 +39,14 @@ def build(
             for answering in _below_prefixes(route, access):
                 routes.append(answering)
                 labels[id(answering)] = RouteLabel(stage, route.path if isinstance(route, Route | Mount) else "other")
-    app = Starlette(routes=routes, exception_handlers=handlers(retry_after_seconds=retry_after_seconds))
+    cors = Middleware(
+        CORSMiddleware, allow_origins=list(cors_origins), allow_methods=["*"], allow_headers=["*"], max_age=3600
+    )
+    app = Starlette(
+        routes=routes,
+        middleware=[cors] if cors_origins else [],
+        exception_handlers=handlers(retry_after_seconds=retry_after_seconds),
+    )
     return Metering(app, clock=clock, labels=labels)
 
 
