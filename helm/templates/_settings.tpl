@@ -87,6 +87,13 @@ The settings of one process as YAML, name to value: what the chart knows, then `
       name: {{ include "threadline.clickhouseSecret" .root }}
       key: {{ include "threadline.clickhouseSecretKey" .root }}
 {{- end }}
+{{- with .root.Values.kafka.existingSecret }}
+- name: THREADLINE_KAFKA_SASL_PASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: {{ $.root.Values.kafka.existingSecretKey }}
+{{- end }}
 {{- if eq .component "worker" }}
 - name: THREADLINE_STREAM_INSTANCE_ID
   valueFrom:

@@ -196,6 +196,13 @@ def test_the_keys_are_a_folder_of_the_secret_that_serve_alone_reads() -> None:
     assert {"name": "keys", "secret": {"secretName": "threadline-keys"}} in serve.spec["volumes"]
 
 
+def test_every_process_gets_the_password_of_kafka_from_its_secret() -> None:
+    for name in PROCESSES:
+        reference = pod(rendered("production"), name).references["THREADLINE_KAFKA_SASL_PASSWORD"]
+        assert reference == {"secretKeyRef": {"name": "kafka", "key": "password"}}
+        assert "THREADLINE_KAFKA_SASL_PASSWORD" not in pod(rendered("minimal"), name).references
+
+
 def test_the_policy_is_a_file_that_serve_takes() -> None:
     manifests = rendered("production")
     serve = pod(manifests, "serve")
