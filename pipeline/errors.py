@@ -4,9 +4,11 @@ ThreadlineError
 ├── Refused              tell the caller (4xx); the input is at fault
 │   ├── Malformed            400: a field is wrong; the message names it
 │   │   └── Unprocessable        422: nothing in the request can be used
-│   ├── Unauthorized         401/403: the caller may not do this
+│   ├── Unauthorized         403: the caller may not do this
+│   │   └── Unauthenticated      401: nobody knows who calls
 │   ├── Unknown              404: no such thing
 │   ├── Conflict             409: the state of the thing forbids it
+│   ├── TimedOut             408: the request did not come to its end
 │   └── TooLarge             413: over a stated limit
 ├── TransientError       try again later
 │   ├── BrokerUnavailable    Kafka did not take or give records
@@ -60,6 +62,12 @@ class Unauthorized(Refused):
     status = 403
 
 
+class Unauthenticated(Unauthorized):
+    """Nobody knows who calls: there is no key, or none that counts."""
+
+    status = 401
+
+
 class Unknown(Refused):
     """There is no such thing."""
 
@@ -70,6 +78,12 @@ class Conflict(Refused):
     """The state of the thing forbids it."""
 
     status = 409
+
+
+class TimedOut(Refused):
+    """The request did not come to its end in time."""
+
+    status = 408
 
 
 class TooLarge(Refused):

@@ -6,7 +6,8 @@ name that Opik's users know.
 
 import re
 from collections.abc import Iterator
-from typing import Final, Self
+from pathlib import Path
+from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -43,6 +44,14 @@ class KafkaSettings(BaseSettings):
     model_config = _from("THREADLINE_KAFKA_")
 
     bootstrap: str = "127.0.0.1:9092"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_username: str = ""
+    sasl_password: SecretStr = SecretStr("")
+    sasl_password_file: Path | None = Field(None, description="Holds the password; it wins over the variable.")
+    tls_ca_file: Path | None = Field(None, description="Authorities that brokers may be signed by; else the system's.")
+    tls_certificate_file: Path | None = Field(None, description="Our own certificate, where brokers ask for one.")
+    tls_key_file: Path | None = None
     partitions: int = Field(64, ge=1, le=4096, description="Partitions of every topic that does not declare its own.")
     replication_factor: int = Field(1, ge=1, le=9)
     retention_hours: int = Field(168, ge=1, description="How long events stay in Kafka.")
@@ -55,6 +64,16 @@ class KafkaSettings(BaseSettings):
         "since it reports the base offset of the last batch as the end of the log.",
     )
 
+    @property
+    def uses_tls(self) -> bool:
+        """Whether connections are encrypted."""
+        return self.security_protocol in {"SSL", "SASL_SSL"}
+
+    @property
+    def uses_sasl(self) -> bool:
+        """Whether we say who we are, by a user name and a password."""
+        return self.security_protocol in {"SASL_PLAINTEXT", "SASL_SSL"}
+
 
 class ClickHouseSettings(BaseSettings):
     """How to reach ClickHouse over HTTP."""
@@ -66,6 +85,9 @@ class ClickHouseSettings(BaseSettings):
     database: str = "threadline"
     user: str = "default"
     password: SecretStr = SecretStr("")
+    password_file: Path | None = Field(None, description="Holds the password; it wins over the variable.")
+    tls: bool = Field(default=False, description="Speak HTTPS; the port is then 8443 as a rule.")
+    tls_ca_file: Path | None = Field(None, description="Authorities that may sign the server; else the system's.")
     connect_timeout_seconds: float = Field(5.0, gt=0)
     request_timeout_seconds: float = Field(60.0, gt=0)
 
@@ -77,11 +99,27 @@ class GatewaySettings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
+    keys_file: Path | None = Field(
+        None, description="The API keys, as `threadline keys` writes them; a change counts within seconds."
+    )
+    open_to_all: bool = Field(
+        default=False, description="Without keys, let in everybody who reaches the port, from other machines too."
+    )
+    policy_file: Path | None = Field(
+        None, description="Quotas and masking by workspace, in JSON; a change counts within seconds."
+    )
     body_bytes_max: int = Field(64 * 1024 * 1024, ge=1024, description="Largest request body, decompressed.")
+    body_idle_seconds_max: float = Field(30.0, gt=0, description="A body of which nothing comes for so long is a 408.")
+    head_bytes_max: int = Field(65_536, ge=4096, description="Largest request line and headers; larger is a 431.")
+    head_seconds_max: float = Field(20.0, gt=0, description="Longest wait for the headers, from the first byte on.")
     event_bytes_max: int = Field(48 * 1024 * 1024, ge=1024, description="Largest encoded event.")
     batch_items_max: int = Field(1000, ge=1, description="Most items in one request (Opik: 1000).")
     in_flight_bytes_max: int = Field(
         256 * 1024 * 1024, ge=1024, description="Bytes of bodies in hand, and of records that Kafka has not acked."
+    )
+    in_flight_records_max: int = Field(200_000, ge=1, description="Records that Kafka has not acked.")
+    workspace_share_max: float = Field(
+        1.0, gt=0, le=1, description="Share of the bytes and records in flight that one workspace may hold."
     )
     key_bytes_max: int = Field(4096, ge=64, description="Longest workspace, project name and thread id, each.")
     commands_in_flight_max: int = Field(10_000, ge=1000, description="Commands that wait for the stream's decision.")
@@ -91,6 +129,11 @@ class GatewaySettings(BaseSettings):
         1.0, ge=0, description="How long storage is asked again for what may not be stored yet, before a 404."
     )
     retry_after_seconds: int = Field(2, ge=1, description="When an overloaded gateway asks clients to come back.")
+    processes: int = Field(
+        1, ge=1, le=64, description="Processes behind the port, each with an operator's port of its own: +0, +1, ..."
+    )
+    share_port: bool = Field(default=False, description="Let other processes listen on the port, too (SO_REUSEPORT).")
+    cors_origins: str = Field("", description="Origins whose pages may call the API, comma-separated; empty: none.")
     shutdown_seconds: float = Field(25.0, gt=0, description="How long requests in flight may take to finish.")
 
 
@@ -239,6 +282,8 @@ class Settings(BaseModel):
             raise ValueError(
                 "THREADLINE_KAFKA_SESSION_TIMEOUT_MS must be at least 3 x THREADLINE_KAFKA_HEARTBEAT_INTERVAL_MS"
             )
+        if self.kafka.uses_sasl and not self.kafka.sasl_username:
+            raise ValueError("THREADLINE_KAFKA_SASL_USERNAME is required by THREADLINE_KAFKA_SECURITY_PROTOCOL")
         if self.gateway.event_bytes_max > self.gateway.body_bytes_max:
             raise ValueError("THREADLINE_GATEWAY_EVENT_BYTES_MAX must not exceed THREADLINE_GATEWAY_BODY_BYTES_MAX")
         return self

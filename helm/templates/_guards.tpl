@@ -65,6 +65,9 @@
 {{- if and .ingress.enabled (not .ingress.hosts) -}}
 {{- fail "serve.ingress.enabled needs at least one name in serve.ingress.hosts." -}}
 {{- end -}}
+{{- if and (or .ingress.enabled (ne .service.type "ClusterIP")) (not .keys.existingSecret) (not .openToAll) -}}
+{{- fail "Set serve.keys.existingSecret to the secret with the API keys: serve can be reached from outside the cluster, and without keys everybody could read and write. Set serve.openToAll where that is meant." -}}
+{{- end -}}
 {{- if .autoscaling.enabled -}}
 {{- if gt (.autoscaling.minReplicas | int) (.autoscaling.maxReplicas | int) -}}
 {{- fail "serve.autoscaling.minReplicas must not exceed serve.autoscaling.maxReplicas." -}}

@@ -60,6 +60,14 @@ The settings of one process as YAML, name to value: what the chart knows, then `
 {{- $_ := set $settings "THREADLINE_GATEWAY_HOST" "0.0.0.0" -}}
 {{- $_ := set $settings "THREADLINE_GATEWAY_PORT" 8080 -}}
 {{- $_ := set $settings "THREADLINE_GATEWAY_SHUTDOWN_SECONDS" $own.drainSeconds -}}
+{{- if $own.policy -}}
+{{- $_ := set $settings "THREADLINE_GATEWAY_POLICY_FILE" "/etc/threadline/policy/policy.json" -}}
+{{- end -}}
+{{- if $own.keys.existingSecret -}}
+{{- $_ := set $settings "THREADLINE_GATEWAY_KEYS_FILE" (printf "/etc/threadline/keys/%s" $own.keys.existingSecretKey) -}}
+{{- else -}}
+{{- $_ := set $settings "THREADLINE_GATEWAY_OPEN_TO_ALL" true -}}
+{{- end -}}
 {{- end -}}
 {{- toYaml (merge (deepCopy $own.settings) (deepCopy $root.Values.settings) $settings) -}}
 {{- end -}}
@@ -92,6 +100,13 @@ The settings of one process as YAML, name to value: what the chart knows, then `
       key: {{ .existingSecretKey }}
 {{- end }}
 {{- end }}
+{{- end }}
+{{- with .root.Values.kafka.existingSecret }}
+- name: THREADLINE_KAFKA_SASL_PASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: {{ $.root.Values.kafka.existingSecretKey }}
 {{- end }}
 {{- if eq .component "worker" }}
 - name: THREADLINE_STREAM_INSTANCE_ID

@@ -46,14 +46,18 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
 
 
 class Record(msgspec.Struct, frozen=True):
-    """One record ready for a topic: key, value and headers as bytes; the partition where the key does not decide it."""
+    """One record ready for a topic: key, value and headers as bytes; the partition where the key does not decide it.
+
+    `workspace` is whose it is, for those who count or mask by it; it is not sent.
+    """
 
     key: bytes | None
     value: bytes | None
     headers: Headers
     partition: int | None = None
+    workspace: str | None = None
 
 
 def record_of(event: Event, kind: Kind, key: bytes) -> Record:
     """Return `event` as the record that its topic takes."""
-    return Record(key, msgspec.json.encode(event), headers_of(kind))
+    return Record(key, msgspec.json.encode(event), headers_of(kind), workspace=event.workspace)

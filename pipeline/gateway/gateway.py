@@ -7,6 +7,7 @@ from starlette.routing import Route
 from pipeline.adapters.clock import Clock
 from pipeline.adapters.web.budget import ByteBudget
 from pipeline.gateway.commands import Commands, Replies
+from pipeline.gateway.enforcement import enforcement_of
 from pipeline.gateway.intake import Intake
 from pipeline.gateway.lookup import Lookup, Storage
 from pipeline.gateway.opik.annotations import Comments, Tags
@@ -35,7 +36,8 @@ class Gateway:
     """The write side of the HTTP process.
 
     `storage` tells which threads and comments there are; without it no thread is ever unknown, and no comment can be
-    changed. `rules` keeps the rules of online evaluation; without it there are no routes for them.
+    changed. `rules` keeps the rules of online evaluation; without it there are no routes for them. Raises
+    InvalidSettings where the policy file is none.
     """
 
     def __init__(
@@ -50,9 +52,13 @@ class Gateway:
         self._producer: Final = producer
         self._replies: Final = replies
         self._rules: Final = rules
-        self.budget: Final = ByteBudget(settings.in_flight_bytes_max, retry_after_seconds=settings.retry_after_seconds)
+        self.budget: Final = ByteBudget(
+            settings.in_flight_bytes_max,
+            retry_after_seconds=settings.retry_after_seconds,
+            share_max=settings.workspace_share_max,
+        )
         """The bytes that requests and unconfirmed records hold; the query side may read bodies against it too."""
-        self._publisher: Final = Publisher(settings, producer, self.budget)
+        self._publisher: Final = Publisher(settings, producer, self.budget, enforcement_of(settings, clock))
         intake = Intake(settings, clock, self._publisher, self.budget)
         commands = Commands(settings, clock, self._publisher, replies)
         lookup = Lookup(storage, seconds_max=settings.lookup_seconds_max)

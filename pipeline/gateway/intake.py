@@ -39,15 +39,25 @@ class Intake:
         self._budget: Final = budget
 
     def reception(self, request: Request) -> Reception:
-        """Return how the fields of `request` are to be read; raises Malformed for a faulty workspace."""
+        """Return how the fields of `request` are to be read.
+
+        Raises Malformed for a faulty workspace, and Overloaded for one that has used up its quota.
+        """
         caller = caller_of(request, workspace_bytes_max=self.settings.key_bytes_max)
+        self.publisher.admit(caller.workspace)
         return Reception(caller.workspace, self.clock, self.settings.key_bytes_max)
 
     @asynccontextmanager
     async def open(self, request: Request) -> AsyncIterator[tuple[bytes, Reception]]:
         """Yield the body of `request`, inflated and fit to be stored, and how to read its fields."""
         reception = self.reception(request)
-        async with body_of(request, budget=self._budget, bytes_max=self.settings.body_bytes_max) as body:
+        async with body_of(
+            request,
+            budget=self._budget,
+            bytes_max=self.settings.body_bytes_max,
+            workspace=reception.workspace,
+            idle_seconds_max=self.settings.body_idle_seconds_max,
+        ) as body:
             yield normalised(body), reception
 
     def split(self, items: Items[T], body: bytes, shape: Callable[[T], Record]) -> Taken:

@@ -3,11 +3,13 @@
 from typing import Any, Final
 from uuid import UUID
 
+import faust
 from faust.types import TP
 
 from pipeline.adapters.clock import Clock
 from pipeline.adapters.kafka.admin import partitions_of
-from pipeline.settings import Settings
+from pipeline.adapters.kafka.connection import password_of, tls_context
+from pipeline.settings import KafkaSettings, Settings
 from pipeline.stream import faust_internals, table
 from pipeline.stream.agent import apply_batches
 from pipeline.stream.bulk import BulkApp, Intake
@@ -62,6 +64,7 @@ def _faust_settings(settings: Settings) -> dict[str, Any]:
     return {
         "broker": [f"aiokafka://{address}" for address in kafka.bootstrap.split(",")],
         "broker_client_id": CLIENT_ID,
+        "broker_credentials": _credentials(kafka),
         "broker_session_timeout": kafka.session_timeout_ms / 1000,
         "broker_heartbeat_interval": kafka.heartbeat_interval_ms / 1000,
         "broker_request_timeout": request_seconds,
@@ -83,6 +86,19 @@ def _faust_settings(settings: Settings) -> dict[str, Any]:
         "web_enabled": False,
         "worker_redirect_stdouts": False,
     }
+
+
+def _credentials(kafka: KafkaSettings) -> Any:
+    """Return by what Faust's own clients connect, as ours do by `connection_of`."""
+    context = tls_context(kafka)
+    if kafka.uses_sasl:
+        return faust.SASLCredentials(
+            username=kafka.sasl_username,
+            password=password_of(kafka),
+            mechanism=kafka.sasl_mechanism,
+            ssl_context=context,
+        )
+    return None if context is None else faust.SSLCredentials(context)
 
 
 def _commit_through(app: BulkApp) -> Any:

@@ -23,6 +23,7 @@ from aiokafka.errors import (
     UnsupportedVersionError,
 )
 
+from pipeline.adapters.kafka.connection import connection_of
 from pipeline.adapters.kafka.packing import pack
 from pipeline.adapters.kafka.producer import look_at_outcome
 from pipeline.adapters.retry import Backoff
@@ -128,7 +129,7 @@ class FencedProducer:
     def _new_producer(self) -> AIOKafkaProducer:
         request_timeout_ms = self._settings.request_timeout_ms
         return AIOKafkaProducer(
-            bootstrap_servers=self._settings.bootstrap,
+            **connection_of(self._settings),
             client_id=self._client_id,
             transactional_id=self._transactional_id,
             # Longer than `publish` may take, so that it is never the broker's patience that ends a rightful writer.

@@ -29,6 +29,9 @@ SET_BY_VALUES: Final = frozenset(
         "THREADLINE_CLICKHOUSE_PASSWORD",
         "THREADLINE_GATEWAY_HOST",
         "THREADLINE_GATEWAY_PORT",
+        "THREADLINE_GATEWAY_KEYS_FILE",
+        "THREADLINE_GATEWAY_OPEN_TO_ALL",
+        "THREADLINE_GATEWAY_POLICY_FILE",
         "THREADLINE_GATEWAY_SHUTDOWN_SECONDS",
         "THREADLINE_OPERATION_HOST",
         "THREADLINE_OPERATION_PORT",
@@ -42,6 +45,8 @@ NOT_FOR_CLUSTERS: Final = frozenset(
     {
         "THREADLINE_KAFKA_LAST_RECORD_ALONE",  # for the embedded broker only
         "THREADLINE_EVALUATE_INSTANCE_ID",  # evaluators, like sinks, are a Deployment: all would share one name
+        "THREADLINE_GATEWAY_PROCESSES",  # a pod is one process with one operator's port: take more replicas
+        "THREADLINE_GATEWAY_SHARE_PORT",
         "THREADLINE_SINKS_INSTANCE_ID",
     }
 )
@@ -138,6 +143,15 @@ kafka:
 clickhouse:
   host: clickhouse
   existingSecret: threadline-clickhouse # holds the password under the key `password`
+```
+
+Without API keys serve takes requests from everybody inside the cluster, and the chart refuses an Ingress, a NodePort or
+a LoadBalancer. `threadline keys create` writes the file of keys; make it a Secret and name it:
+
+```console
+$ threadline keys --file keys.json create --name shop --workspace shop
+$ kubectl create secret generic threadline-keys --from-file=keys.json
+$ helm upgrade threadline ./helm --reuse-values --set serve.keys.existingSecret=threadline-keys
 ```
 
 To look at it without either, let the chart make single nodes of both (for evaluation only):

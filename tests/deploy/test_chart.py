@@ -13,6 +13,8 @@ from kubernetes_validate import utils as kubernetes_validate  # type: ignore[imp
 
 from pipeline.adapters.telemetry.health import Health
 from pipeline.cli import threadline
+from pipeline.gateway.policy import read_policy
+from pipeline.gateway.quotas import Quota
 from pipeline.settings import OperationSettings
 from pipeline.topics import EVALUATORS_GROUP, SINKS_GROUP, STREAM_GROUP, TRACES
 from tests.deploy.chart import (
@@ -180,6 +182,46 @@ def test_the_ports_are_those_of_the_settings() -> None:
         ports = {port["name"]: str(port["containerPort"]) for port in found.container["ports"]}
         assert ports["operation"] == found.environment["THREADLINE_OPERATION_PORT"]
         assert ports.get("http") == found.environment.get("THREADLINE_GATEWAY_PORT")
+
+
+def test_the_keys_are_a_folder_of_the_secret_that_serve_alone_reads() -> None:
+    for found in pods(rendered("production")):
+        mounts = {mount["name"]: mount for mount in found.container.get("volumeMounts", [])}
+        assert ("keys" in mounts) is (found.component == "serve")
+    serve = pod(rendered("production"), "serve")
+    [mount] = [mount for mount in serve.container["volumeMounts"] if mount["name"] == "keys"]
+    assert (mount["readOnly"], "subPath" in mount) == (True, False)
+    assert serve.environment["THREADLINE_GATEWAY_KEYS_FILE"] == f"{mount['mountPath']}/production.json"
+    assert "THREADLINE_GATEWAY_OPEN_TO_ALL" not in serve.environment
+    assert {"name": "keys", "secret": {"secretName": "threadline-keys"}} in serve.spec["volumes"]
+
+
+def test_every_process_gets_the_password_of_kafka_from_its_secret() -> None:
+    for name in PROCESSES:
+        reference = pod(rendered("production"), name).references["THREADLINE_KAFKA_SASL_PASSWORD"]
+        assert reference == {"secretKeyRef": {"name": "kafka", "key": "password"}}
+        assert "THREADLINE_KAFKA_SASL_PASSWORD" not in pod(rendered("minimal"), name).references
+
+
+def test_the_policy_is_a_file_that_serve_takes() -> None:
+    manifests = rendered("production")
+    serve = pod(manifests, "serve")
+    [mount] = [mount for mount in serve.container["volumeMounts"] if mount["name"] == "policy"]
+    [volume] = [volume for volume in serve.spec["volumes"] if volume["name"] == "policy"]
+    [found] = [
+        manifest
+        for manifest in manifests
+        if manifest["kind"] == "ConfigMap" and manifest["metadata"]["name"] == volume["configMap"]["name"]
+    ]
+
+    assert serve.environment["THREADLINE_GATEWAY_POLICY_FILE"] == f"{mount['mountPath']}/{next(iter(found['data']))}"
+    policy = read_policy(found["data"]["policy.json"].encode())
+    assert policy.masks_of("any") is not None
+    assert policy.quota_of("any") == Quota(events_per_second=2000, bytes_per_second=4_000_000, burst_seconds=30)
+
+
+def test_without_keys_serve_is_told_that_everybody_may_come() -> None:
+    assert pod(rendered("minimal"), "serve").environment["THREADLINE_GATEWAY_OPEN_TO_ALL"] == "true"
 
 
 def test_a_worker_keeps_its_partitions_over_a_restart() -> None:

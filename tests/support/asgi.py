@@ -1,5 +1,6 @@
 """Requests to an ASGI application without a server between."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -47,7 +48,9 @@ def receive_of(chunks: Sequence[bytes], *, client_leaves: bool = False) -> Recei
     left = iter(messages)
 
     async def receive() -> Message:
-        return next(left)
+        for message in left:
+            return message
+        return await asyncio.Future()  # nothing more comes, as from a client that waits for its answer
 
     return receive
 

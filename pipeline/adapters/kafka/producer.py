@@ -12,6 +12,7 @@ from typing import Final, Self, TypeVar
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from pipeline.adapters.kafka.connection import connection_of
 from pipeline.adapters.kafka.packing import pack
 from pipeline.adapters.kafka.partitioner import partition_of
 from pipeline.errors import BrokerUnavailable, TooLarge
@@ -61,7 +62,7 @@ class EventProducer:
     async def start(self) -> None:
         """Connect; raises BrokerUnavailable where no broker answers."""
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.bootstrap,
+            **connection_of(self._settings),
             client_id=self._client_id,
             acks="all",
             max_batch_size=_BATCH_BYTES_MAX,

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from pipeline.adapters.kafka.closing import close_consumer
+from pipeline.adapters.kafka.connection import connection_of
 from pipeline.adapters.kafka.consumer import LogRecord
 from pipeline.adapters.telemetry import logs, metrics
 from pipeline.errors import BrokerUnavailable
@@ -41,7 +42,7 @@ class RuleLog:
     async def start(self) -> None:
         """Read all there is, then follow; raises BrokerUnavailable where Kafka does not answer."""
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.bootstrap,
+            **connection_of(self._settings),
             client_id="threadline-rules",
             enable_auto_commit=False,
             auto_offset_reset="earliest",

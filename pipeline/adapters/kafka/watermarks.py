@@ -12,6 +12,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgre
 
 from pipeline.adapters.kafka.admin import partitions_of, read_log_ids
 from pipeline.adapters.kafka.closing import close_consumer
+from pipeline.adapters.kafka.connection import connection_of
 from pipeline.adapters.kafka.consumer import LogPartition
 from pipeline.errors import BrokerUnavailable
 from pipeline.settings import KafkaSettings
@@ -78,13 +79,13 @@ class Watermarks:
         if self._consumer is None or self._admin is None:
             self._log_ids = await read_log_ids(self._settings)
             self._consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._settings.bootstrap,
+                **connection_of(self._settings),
                 client_id="threadline-watermarks",
                 enable_auto_commit=False,
                 request_timeout_ms=self._settings.request_timeout_ms,
             )
             self._admin = AIOKafkaAdminClient(
-                bootstrap_servers=self._settings.bootstrap,
+                **connection_of(self._settings),
                 client_id="threadline-watermarks",
                 request_timeout_ms=self._settings.request_timeout_ms,
             )

@@ -47,6 +47,19 @@ GATEWAY_USAGE_SKIPPED: Final = Counter(
 GATEWAY_COMMENTS_UNKNOWN: Final = Counter(
     "threadline_gateway_comments_unknown_total", "Comments to be deleted that storage did not know."
 )
+GATEWAY_IN_FLIGHT_RECORDS: Final = Gauge("threadline_gateway_in_flight_records", "Records that Kafka has not acked.")
+GATEWAY_VALUES_MASKED: Final = Counter(
+    "threadline_gateway_values_masked_total", "What masking replaced, by the name of the rule.", ["rule"]
+)
+GATEWAY_MASKING_SECONDS: Final = Histogram(
+    "threadline_gateway_masking_seconds", "Masking the records of one request.", buckets=_LATENCY
+)
+GATEWAY_DENIED: Final = Counter(
+    "threadline_gateway_denied_total", "Requests answered 401 or 403, by what was wrong with the key.", ["reason"]
+)
+GATEWAY_FILE_RELOADS: Final = Counter(
+    "threadline_gateway_file_reloads_total", "Changed files of operators, by file and outcome.", ["file", "outcome"]
+)
 
 # stream
 STREAM_RECORDS: Final = Counter("threadline_stream_records_total", "Records of the log applied, by kind.", ["kind"])
