@@ -47,6 +47,15 @@ GATEWAY_USAGE_SKIPPED: Final = Counter(
 GATEWAY_COMMENTS_UNKNOWN: Final = Counter(
     "threadline_gateway_comments_unknown_total", "Comments to be deleted that storage did not know."
 )
+GATEWAY_LIVE_LISTENERS: Final = Gauge(
+    "threadline_gateway_live_listeners_total", "Pages that listen to what happens to threads."
+)
+GATEWAY_LIVE_MISSED: Final = Counter(
+    "threadline_gateway_live_events_missed_total", "Events not sent to a page that did not keep up, or was ended."
+)
+GATEWAY_LIVE_UNDECODABLE: Final = Counter(
+    "threadline_gateway_live_undecodable_total", "Records of threads that are not what their schema says."
+)
 
 # stream
 STREAM_RECORDS: Final = Counter("threadline_stream_records_total", "Records of the log applied, by kind.", ["kind"])
