@@ -91,3 +91,17 @@ def test_a_span_is_scored(api: Api, open_page: Open) -> None:
     expect(page.locator(".detail .chip")).to_contain_text("fit")
     scores = wait_until(lambda: api.call("GET", f"spans/{span_id}").get("feedback_scores"), bool, seconds_max=30)
     assert [(score["name"], score["value"]) for score in scores] == [("fit", 1)]
+
+
+def test_spans_that_name_each_other_as_parents_are_all_there_once(open_page: Open) -> None:
+    page = open_page(stored=False)
+
+    rows = page.evaluate("""async () => {
+        const { rowsOf, treeOf } = await import(document.querySelector("script").src.replace("page.js", "tree.js"));
+        const start_time = "2026-11-23T05:00:00Z";
+        const circle = [["a", "c"], ["b", "a"], ["c", "b"], ["self", "self"], ["orphan", "gone"]];
+        return rowsOf(treeOf(circle.map(([id, parent_span_id]) => ({ id, parent_span_id, start_time }))), new Set())
+            .map(({ span }) => span.id);
+    }""")
+
+    assert sorted(rows) == ["a", "b", "c", "orphan", "self"]

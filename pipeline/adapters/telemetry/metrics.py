@@ -48,7 +48,7 @@ GATEWAY_COMMENTS_UNKNOWN: Final = Counter(
     "threadline_gateway_comments_unknown_total", "Comments to be deleted that storage did not know."
 )
 GATEWAY_LIVE_LISTENERS: Final = Gauge(
-    "threadline_gateway_live_listeners_total", "Pages that listen to what happens to threads."
+    "threadline_gateway_live_listeners", "Pages that listen to what happens to threads."
 )
 GATEWAY_LIVE_MISSED: Final = Counter(
     "threadline_gateway_live_events_missed_total", "Events not sent to a page that did not keep up, or was ended."

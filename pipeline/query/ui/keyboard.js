@@ -20,9 +20,10 @@ export function useKeys(acts) {
 
 addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-  const isTyping = event.target.closest("input, textarea, select, dialog");
-  if (isTyping && !(event.key === "Escape" && event.target.closest("input"))) return;
-  if (isTyping) event.target.blur();
+  if (event.target.closest("input, textarea, select, dialog")) {
+    if (event.key === "Escape") event.target.blur(); // the next key is one of ours again
+    return;
+  }
   // A focused button or link keeps the key that presses it.
   if (event.key === "Enter" && event.target.closest("button, a, summary")) return;
   const act = layers.findLast((layer) => layer.current[event.key])?.current[event.key];

@@ -3,24 +3,28 @@
 // Spans whose parent is not there stand below the trace itself. Children come in the order in which they began.
 export function treeOf(spans) {
   const byId = new Map(spans.map((span) => [span.id, { span, children: [] }]));
+  const parentOf = (node) => byId.get(node.span.parent_span_id);
+  const cut = circlesIn(byId.values(), parentOf);
   const roots = [];
-  for (const node of byId.values()) {
-    const parent = byId.get(node.span.parent_span_id);
-    (parent && !isBelow(parent, node, byId) ? parent.children : roots).push(node);
-  }
-  const order = (nodes) => nodes.sort((one, other) => (one.span.start_time < other.span.start_time ? -1 : one.span.start_time > other.span.start_time ? 1 : 0));
-  for (const node of byId.values()) order(node.children);
-  return order(roots);
+  for (const node of byId.values()) (cut.has(node) ? roots : parentOf(node)?.children ?? roots).push(node);
+  for (const node of byId.values()) node.children.sort(byBeginning);
+  return roots.sort(byBeginning);
 }
 
-// A span that names one of its own descendants as its parent would make a circle.
-function isBelow(node, ancestor, byId) {
-  const seen = new Set();
-  for (let at = node; at && !seen.has(at); at = byId.get(at.span.parent_span_id)) {
-    if (at === ancestor) return true;
-    seen.add(at);
+const byBeginning = ({ span: one }, { span: other }) => (one.start_time < other.start_time ? -1 : Number(one.start_time > other.start_time));
+
+// A span may name one of its own descendants as its parent: of each such circle one node, where it is cut.
+function circlesIn(nodes, parentOf) {
+  const cut = new Set();
+  const settled = new Set();
+  for (const node of nodes) {
+    const path = new Set();
+    let at = node;
+    for (; at && !settled.has(at) && !path.has(at); at = parentOf(at)) path.add(at);
+    if (at && path.has(at)) cut.add(at);
+    for (const passed of path) settled.add(passed);
   }
-  return false;
+  return cut;
 }
 
 // The rows that show, `closed` being the ids whose children do not.
