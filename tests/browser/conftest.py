@@ -1,7 +1,6 @@
 """One stack and one browser for all tests of the page; each test has a project and a page of its own."""
 
 import shutil
-import urllib.error
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -64,7 +63,7 @@ def open_page(browser: Browser, api: Api, faults: list[str]) -> Iterator[Open]:
         opened.append(page)
         if stored:
             address = {
-                "project": wait_until(lambda: known_project(api), bool, seconds_max=STORED_SECONDS_MAX),
+                "project": wait_until(api.project_id, bool, seconds_max=STORED_SECONDS_MAX),
                 **address,
             }
         page.goto(f"{api.base_url}/#{'&'.join(f'{name}={value}' for name, value in address.items())}")
@@ -74,11 +73,3 @@ def open_page(browser: Browser, api: Api, faults: list[str]) -> Iterator[Open]:
     for page in opened:
         page.close()
     assert faults == []
-
-
-def known_project(api: Api) -> str:
-    try:
-        return api.project_id()
-    except urllib.error.HTTPError as error:
-        assert error.code == 404  # noqa: PT017 - not stored yet
-        return ""

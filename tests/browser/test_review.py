@@ -76,6 +76,7 @@ def test_a_thread_is_scored_once_it_is_over_and_the_control_says_why_not_before(
     [score] = stored(lambda: api.thread("judged").get("feedback_scores", []), bool)
     assert (score["name"], score["value"]) == ("quality", 1)
     # Reopened, the conversation has more to say: the human score does not stand for it any more.
+    expect(page.get_by_text("Saving")).to_have_count(0)
     page.keyboard.press("i")
     expect(page.get_by_label("About this thread").locator(".chip")).to_have_count(0)
     assert api.thread("judged")["status"] == "active"

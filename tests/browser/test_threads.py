@@ -20,17 +20,17 @@ def rows(page: Page) -> list[str]:
 
 
 def test_threads_and_their_status_appear_by_themselves(api: Api, open_page: Open) -> None:
-    api.log("first", ({"user": "Hello"}, {"assistant": "Hi there."}))
+    api.log("morning", ({"user": "Hello"}, {"assistant": "Hi there."}))
     page = open_page()
-    expect(page.get_by_role("row", name="first")).to_contain_text("Hi there.")
+    expect(page.get_by_role("row", name="morning")).to_contain_text("Hi there.")
     expect(page.get_by_text("Live", exact=True)).to_be_visible()
 
-    api.log("second", ("And me?", "You too."))
-    expect(page.get_by_role("row", name="second")).to_contain_text("active")
+    api.log("evening", ("And me?", "You too."))
+    expect(page.get_by_role("row", name="evening")).to_contain_text("active")
 
-    api.close("first")
-    expect(page.get_by_role("row", name="first")).to_contain_text("inactive")
-    expect(page.get_by_role("row", name="second")).not_to_contain_text("inactive")
+    api.close("morning")
+    expect(page.get_by_role("row", name="morning")).to_contain_text("inactive")
+    expect(page.get_by_role("row", name="evening")).not_to_contain_text("inactive")
 
 
 def test_news_come_over_the_stream_and_not_by_asking_storage(api: Api, open_page: Open) -> None:

@@ -1,16 +1,21 @@
 """The public API as the tests of the page use it: to log what a person will see, and to look at what a person did."""
 
 import json
+import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 import uuid_utils.compat as uuids
 
+from tests.support.waiting import wait_until
+
 PROJECT = "Page"
 BEGAN = datetime(2026, 11, 23, 5, tzinfo=UTC)
 ITEMS_MAX = 1000
+STORED_SECONDS_MAX = 60.0
 
 
 class Api:
@@ -47,7 +52,7 @@ class Api:
         return [trace["id"] for trace in traces]
 
     def log_spans(self, trace_id: str, spans: Sequence[Mapping[str, Any]]) -> list[str]:
-        """Log spans; `offset_ms` and `length_ms` say when, `parent` is a place in the list."""
+        """Log spans until they are stored; `offset_ms` and `length_ms` say when, `parent` is a place in the list."""
         ids = [str(uuids.uuid7()) for _ in spans]
         rows = []
         for identity, span in zip(ids, spans, strict=True):
@@ -60,20 +65,35 @@ class Api:
             )
         for begin in range(0, len(rows), ITEMS_MAX):
             self.call("POST", "spans/batch", {"spans": rows[begin : begin + ITEMS_MAX]})
+        wait_until(
+            lambda: self.trace(trace_id).get("span_count"),
+            lambda found: found == len(rows),
+            seconds_max=STORED_SECONDS_MAX,
+        )
         return ids
 
     def close(self, *thread_ids: str) -> None:
         self.call("PUT", "traces/threads/close", {"project_name": self.project, "thread_ids": list(thread_ids)})
 
     def thread(self, thread_id: str) -> dict[str, Any]:
-        wanted = {"project_name": self.project, "thread_id": thread_id}
-        return dict(self.call("POST", "traces/threads/retrieve", wanted))
+        """Return a thread; nothing where it is not stored yet."""
+        return self._stored("POST", "traces/threads/retrieve", {"project_name": self.project, "thread_id": thread_id})
 
     def trace(self, trace_id: str) -> dict[str, Any]:
-        return dict(self.call("GET", f"traces/{trace_id}"))
+        """Return a trace; nothing where it is not stored yet."""
+        return self._stored("GET", f"traces/{trace_id}")
 
     def project_id(self) -> str:
-        return str(self.call("POST", "projects/retrieve", {"name": self.project})["id"])
+        """Return the project's id; nothing where it is not stored yet."""
+        return str(self._stored("POST", "projects/retrieve", {"name": self.project}).get("id", ""))
+
+    def _stored(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        try:
+            return dict(self.call(method, path, body))
+        except urllib.error.HTTPError as error:
+            if error.code != HTTPStatus.NOT_FOUND:
+                raise
+            return {}
 
 
 def _iso(moment: datetime) -> str:

@@ -32,7 +32,7 @@ export function Conversation({ projectId, threadId, scoreNames, regime, heard })
   const kept = useKept(loaded.value, threadId);
   const { shown, change, unconfirmed } = usePending(kept?.thread, loaded.reload);
   // Sessions tell of beginnings and ends only; what is said in between is looked for while someone looks at it.
-  useWhileVisible(loaded.reload, shown?.status === "active" ? REFRESH_MS : REFRESH_MS * 4);
+  useWhileVisible(loaded.reload, shown?.status === "inactive" ? REFRESH_MS * 4 : REFRESH_MS);
   useEffect(() => { if (heard) loaded.reload(); }, [heard]);
 
   if (loaded.error?.status === 404) return html`<${Gone} />`;
@@ -66,7 +66,7 @@ function useKept(value, threadId) {
 const distinct = (turns) => [...new Map(turns.map((turn) => [turn.id, turn])).values()];
 
 const Gone = () => html`
-  <${State} title="This thread is gone"><p>It was deleted, or its traces moved to another thread.</p>
+  <${State} title="No such thread"><p>It was deleted, its traces moved to another thread, or it is not stored yet.</p>
     <button type="button" class="action" onClick=${() => go({ thread: null, trace: null })}>Back to the list</button></${State}>`;
 
 function Head({ thread, setStatus, unconfirmed }) {
@@ -125,12 +125,12 @@ function Flow({ projectId, thread, turns, total, more, reload, scoreNames }) {
   });
   useEffect(() => {
     // What is drawn late, or grows, pushes the end down: who was there stays there.
-    const watch = new ResizeObserver(() => { if (place.current.atEnd) box.current.scrollTop = box.current.scrollHeight; });
-    watch.observe(box.current.firstElementChild);
+    const node = box.current;
+    const watch = new ResizeObserver(() => { if (place.current.atEnd) node.scrollTop = node.scrollHeight; });
+    watch.observe(node.firstElementChild);
     return () => watch.disconnect();
   }, []);
-  const scrolled = () => {
-    const node = box.current;
+  const scrolled = ({ currentTarget: node }) => {
     place.current.atEnd = node.scrollHeight - node.scrollTop - node.clientHeight < NEAR_END_PIXELS;
     place.current.height = node.scrollHeight;
   };

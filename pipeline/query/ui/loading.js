@@ -4,35 +4,40 @@
 import { useCallback, useEffect, useRef, useState } from "./library.js";
 
 const AGAIN_MS = 3000;
+const NOTHING = { value: undefined, error: null, loading: true };
 
 // `read(signal)` returns what `deps` ask for. Gives { value, error, loading, reload }; `value` is of these deps only.
+// A reload during a reading is one more reading after it: however often it is asked for, readings come to their end.
 export function useLoad(read, deps) {
-  const [state, set] = useState({ value: undefined, error: null, loading: true });
-  const round = useRef(null);
+  const [state, set] = useState(NOTHING);
+  const reading = useRef(null);
   const seen = useRef(null);
   const reload = useCallback(async () => {
-    round.current?.abort();
-    const mine = (round.current = new AbortController());
-    try {
-      const value = await read(mine.signal);
-      if (mine.signal.aborted) return undefined;
-      // What has not changed is not drawn again.
-      const text = JSON.stringify(value);
-      if (text !== seen.current) set({ value, error: null, loading: false });
-      else set((before) => (before.error || before.loading ? { ...before, error: null, loading: false } : before));
-      seen.current = text;
-      return value;
-    } catch (error) {
-      if (error.name === "AbortError" || mine.signal.aborted) return undefined;
-      set((before) => ({ ...before, error, loading: false }));
-      return undefined;
+    if (reading.current) {
+      reading.current.again = true;
+      return;
     }
+    const mine = (reading.current = { leaving: new AbortController(), again: true });
+    const { signal } = mine.leaving;
+    while (mine.again && !signal.aborted) {
+      mine.again = false;
+      try {
+        const value = await read(signal);
+        if (!signal.aborted) show(value, seen, set);
+      } catch (error) {
+        if (!signal.aborted) set((before) => ({ ...before, error, loading: false }));
+      }
+    }
+    if (reading.current === mine) reading.current = null;
   }, deps);
   useEffect(() => {
     seen.current = null;
-    set({ value: undefined, error: null, loading: true });
+    set(NOTHING);
     reload();
-    return () => round.current?.abort();
+    return () => {
+      reading.current?.leaving.abort();
+      reading.current = null;
+    };
   }, [reload]);
   useEffect(() => {
     if (!state.error?.passes) return undefined;
@@ -40,6 +45,14 @@ export function useLoad(read, deps) {
     return () => clearTimeout(timer);
   }, [state.error, reload]);
   return { ...state, reload };
+}
+
+// What has not changed is not drawn again.
+function show(value, seen, set) {
+  const text = JSON.stringify(value);
+  if (text !== seen.current) set({ value, error: null, loading: false });
+  else set((before) => (before.error || before.loading ? { ...before, error: null, loading: false } : before));
+  seen.current = text;
 }
 
 // Calls `act` every so often while the tab is looked at, and when it is looked at again.

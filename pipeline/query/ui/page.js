@@ -63,12 +63,12 @@ function useSteady(names) {
 }
 
 function View({ view, projects, ...shared }) {
-  if (view === "settings") return html`<${Later} load=${() => import("./settings.js")} name="Settings" />`;
+  if (view === "settings") return html`<${Later} key="settings" load=${() => import("./settings.js")} name="Settings" />`;
   if (!shared.projectId) {
     if (projects.error) return html`<${Failed} error=${projects.error} retry=${projects.reload} />`;
     return projects.value ? html`<${NoProject} />` : html`<${Loading} what="projects" />`;
   }
-  if (view === "overview") return html`<${Later} load=${() => import("./overview.js")} name="Overview" ...${shared} />`;
+  if (view === "overview") return html`<${Later} key="overview" load=${() => import("./overview.js")} name="Overview" ...${shared} />`;
   return html`<${Panes} ...${shared} />`;
 }
 

@@ -8,7 +8,7 @@ import { clock, day, length, money, number, plural } from "./format.js";
 import { Icon, IconButton } from "./icons.js";
 import { useKeys } from "./keyboard.js";
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./library.js";
-import { useLoad } from "./loading.js";
+import { useLoad, useWhileVisible } from "./loading.js";
 import { said } from "./messages.js";
 import { Json, Parts } from "./parts.js";
 import { usePending } from "./pending.js";
@@ -18,6 +18,7 @@ import { oneLine } from "./text.js";
 import { barOf, extentOf, rowsOf, treeOf } from "./tree.js";
 import { Remarks } from "./turn.js";
 
+const REFRESH_MS = 2500;
 const ROW_PIXELS = 32;
 const ROWS_BEYOND = 12;
 
@@ -26,6 +27,9 @@ export function Trace({ projectId, traceId, scoreNames }) {
     const [trace, spans] = await Promise.all([api.trace(traceId, signal), api.spans(projectId, traceId, signal)]);
     return { trace, spans };
   }, [projectId, traceId]);
+  // One that still runs, or is not stored yet, is looked at again.
+  const isOver = loaded.value ? loaded.value.trace.end_time !== undefined : loaded.error?.status !== 404;
+  useWhileVisible(loaded.reload, isOver ? 0 : REFRESH_MS);
   const [chosen, choose] = useState(null);
   useKeys({ Escape: () => go({ trace: null }) });
   if (loaded.error?.status === 404) return html`<${NotThere} />`;
