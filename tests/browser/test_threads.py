@@ -86,8 +86,7 @@ def test_search_and_filters_narrow_the_list_and_stay_in_the_address(api: Api, op
 
 
 def test_a_thread_id_can_be_compared_in_all_eight_ways(api: Api, open_page: Open) -> None:
-    for name in ("a-1", "b-1", "b-2"):
-        api.log(name, ("x", "y"))
+    api.log_threads(("a-1", "b-1", "b-2"))
     expected = {
         "=": {"b-1"}, "!=": {"a-1", "b-2"}, "contains": {"b-1"}, "not_contains": {"a-1", "b-2"},
         "starts_with": {"b-1"}, "ends_with": {"b-1"}, ">": {"b-2"}, "<": {"a-1"},
@@ -116,8 +115,7 @@ def test_a_column_sorts_and_sorts_the_other_way_round(api: Api, open_page: Open)
 
 def test_pages_hold_every_thread_once_while_new_ones_come_in(api: Api, open_page: Open) -> None:
     names = {f"t-{number:03}" for number in range(120)}
-    for name in names:
-        api.log(name, ("x", "y"))
+    api.log_threads(names)
     wait_until(lambda: total(api), lambda found: found == len(names), seconds_max=30)
     page = open_page()
     expect(page.get_by_text("1 to 50 of 120")).to_be_visible()

@@ -3,7 +3,7 @@
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
@@ -38,15 +38,22 @@ class Api:
 
     def log(self, thread_id: str, *turns: tuple[object, object], **fields: Any) -> list[str]:
         """Log turns of (input, output), a minute apart, and return their trace ids; an output of None is left out."""
-        traces = []
-        for number, (asked, answered) in enumerate(turns):
-            began = BEGAN + timedelta(minutes=number)
-            trace = {
-                "id": str(uuids.uuid7()), "project_name": self.project, "thread_id": thread_id, "name": "chat",
-                "input": asked, "output": answered, "start_time": _iso(began),
-                "end_time": _iso(began + timedelta(seconds=1)),
-            }  # fmt: skip
-            traces.append({name: value for name, value in (trace | fields).items() if value is not None})
+        return self._log([self._turn(thread_id, at, *turn, **fields) for at, turn in enumerate(turns)])
+
+    def log_threads(self, thread_ids: Iterable[str]) -> None:
+        """Log one turn each."""
+        self._log([self._turn(thread_id, 0, "x", "y") for thread_id in thread_ids])
+
+    def _turn(self, thread_id: str, minute: int, asked: object, answered: object, **fields: Any) -> dict[str, Any]:
+        began = BEGAN + timedelta(minutes=minute)
+        trace = {
+            "id": str(uuids.uuid7()), "project_name": self.project, "thread_id": thread_id, "name": "chat",
+            "input": asked, "output": answered, "start_time": _iso(began),
+            "end_time": _iso(began + timedelta(seconds=1)),
+        }  # fmt: skip
+        return {name: value for name, value in (trace | fields).items() if value is not None}
+
+    def _log(self, traces: Sequence[Mapping[str, Any]]) -> list[str]:
         for begin in range(0, len(traces), ITEMS_MAX):
             self.call("POST", "traces/batch", {"traces": traces[begin : begin + ITEMS_MAX]})
         return [trace["id"] for trace in traces]

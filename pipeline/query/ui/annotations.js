@@ -7,7 +7,8 @@ import { oneLine, plain } from "./text.js";
 
 export const TagChip = ({ tag, remove }) => html`
   <span class="tag">${oneLine(tag, 60)}
-    ${remove && html`<button type="button" class="chip-remove" aria-label="Remove the tag ${tag}" title="Remove this tag"
+    ${remove && html`<button type="button" class="chip-remove" aria-label="Remove the tag ${tag}"
+      title="Remove this tag"
       onClick=${() => remove(tag)}><${Icon} name="close" /></button>`}</span>`;
 
 export function Tags({ tags = [], add, remove }) {
@@ -22,7 +23,8 @@ export function Tags({ tags = [], add, remove }) {
     <div class="tags">
       ${tags.map((tag) => html`<${TagChip} key=${tag} tag=${tag} remove=${remove} />`)}
       <form class="tag-form" onSubmit=${submit}>
-        <input aria-label="Add a tag" placeholder="Add a tag" value=${draft} onInput=${(event) => set(event.target.value)} />
+        <input aria-label="Add a tag" placeholder="Add a tag" value=${draft}
+          onInput=${(event) => set(event.target.value)} />
       </form>
     </div>`;
 }

@@ -37,7 +37,8 @@ export function Conversation({ projectId, threadId, scoreNames, regime, heard })
 
   if (loaded.error?.status === 404) return html`<${Gone} />`;
   if (!kept) {
-    return loaded.error ? html`<${Failed} error=${loaded.error} retry=${loaded.reload} />` : html`<${Loading} what="the conversation" />`;
+    return loaded.error ? html`<${Failed} error=${loaded.error} retry=${loaded.reload} />` : html`<${Loading}
+      what="the conversation" />`;
   }
   const setStatus = (status) => change({
     about: "status",
@@ -67,7 +68,8 @@ const distinct = (turns) => [...new Map(turns.map((turn) => [turn.id, turn])).va
 
 const Gone = () => html`
   <${State} title="No such thread"><p>It was deleted, its traces moved to another thread, or it is not stored yet.</p>
-    <button type="button" class="action" onClick=${() => go({ thread: null, trace: null })}>Back to the list</button></${State}>`;
+    <button type="button" class="action"
+      onClick=${() => go({ thread: null, trace: null })}>Back to the list</button></${State}>`;
 
 function Head({ thread, setStatus, unconfirmed }) {
   const active = thread.status === "active";
@@ -142,7 +144,8 @@ function Flow({ projectId, thread, turns, total, more, reload, scoreNames }) {
         ${turns.map((turn, at) => html`
           <${Gap} key=${`gap ${turn.id}`} before=${turns[at - 1]} turn=${turn} />
           <${Turn} key=${turn.id} turn=${turn} projectId=${projectId} isFirst=${at === 0 && total === turns.length}
-            isCurrent=${turn.id === chosen} choose=${() => setCurrent(turn.id)} reload=${reload} scoreNames=${scoreNames}
+            isCurrent=${turn.id === chosen} choose=${() => setCurrent(turn.id)} reload=${reload}
+              scoreNames=${scoreNames}
             arm=${(id, given) => { acts.current.set(id, given); return () => acts.current.delete(id); }} />`)}
         ${thread.status === "inactive" && html`<p class="divider">inactive</p>`}
       </div>
@@ -175,11 +178,15 @@ function Side({ projectId, thread, change, regime, setStatus, scoreNames }) {
       <section><h3>Scores</h3>
         <${ScoreList} scores=${thread.feedback_scores ?? []} remove=${scores.remove} />
         ${isScoring && !locked
-          ? html`<${ScoreForm} label="Score this conversation" names=${scoreNames} give=${scores.give} done=${() => setScoring(false)} />`
-          : html`<button type="button" class="action" disabled=${locked} aria-describedby=${locked ? "why-locked" : undefined}
+          ? html`<${ScoreForm} label="Score this conversation" names=${scoreNames} give=${scores.give}
+            done=${() => setScoring(false)} />`
+          : html`<button type="button" class="action" disabled=${locked}
+            aria-describedby=${locked ? "why-locked" : undefined}
               onClick=${() => setScoring(true)}>Score this conversation</button>`}
-        ${locked && html`<p class="why" id="why-locked">A conversation is scored once it is over, so that the score stands for
-          all of it. <button type="button" class="inline" onClick=${() => setStatus("inactive")}>Mark as inactive</button></p>`}
+        ${locked && html`<p class="why"
+          id="why-locked">A conversation is scored once it is over, so that the score stands for
+          all of it. <button type="button" class="inline"
+            onClick=${() => setStatus("inactive")}>Mark as inactive</button></p>`}
       </section>
       <section><h3>Tags</h3><${Tags} tags=${thread.tags} ...${tags} /></section>
       <section><h3>Comments</h3><${Comments} comments=${thread.comments} ...${comments} /></section>

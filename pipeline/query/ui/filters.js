@@ -87,7 +87,8 @@ export function FilterBuilder({ conditions, close, scoreNames }) {
         <${Condition} key=${at} condition=${condition} put=${(change) => put(at, change)} scoreNames=${scoreNames}
           remove=${() => set(draft.filter((_, other) => other !== at))} />`)}
       <div class="builder-foot">
-        <button type="button" class="action" onClick=${() => set([...draft, fresh("thread_id")])}><${Icon} name="plus" />Add a condition</button>
+        <button type="button" class="action" onClick=${() => set([...draft, fresh("thread_id")])}><${Icon}
+          name="plus" />Add a condition</button>
         <button type="button" class="action" onClick=${() => set([])} disabled=${!draft.length}>Clear</button>
         <button type="button" class="action strong" onClick=${close}>Done</button>
       </div>
@@ -100,19 +101,24 @@ function Condition({ condition, put, remove, scoreNames }) {
   const field = FIELDS[condition.field];
   return html`
     <div class="condition-row">
-      <select aria-label="Field" value=${condition.field} onChange=${(event) => put({ key: undefined, ...fresh(event.target.value) })}>
+      <select aria-label="Field" value=${condition.field}
+        onChange=${(event) => put({ key: undefined, ...fresh(event.target.value) })}>
         ${Object.entries(FIELDS).map(([name, { label }]) => html`<option value=${name}>${label}</option>`)}
       </select>
-      ${field.keyed && html`<input aria-label="Score name" placeholder="name" list="filter-score-names" value=${condition.key ?? ""}
+      ${field.keyed && html`<input aria-label="Score name" placeholder="name" list="filter-score-names"
+        value=${condition.key ?? ""}
         onInput=${(event) => put({ key: event.target.value })} />
         <datalist id="filter-score-names">${scoreNames.map((name) => html`<option value=${name} />`)}</datalist>`}
-      <select aria-label="Operator" value=${condition.operator} onChange=${(event) => put({ operator: event.target.value })}>
+      <select aria-label="Operator" value=${condition.operator}
+        onChange=${(event) => put({ operator: event.target.value })}>
         ${field.operators.map((name) => html`<option value=${name}>${WORDS[name]}</option>`)}
       </select>
       ${needsValue(condition) && (field.values
-        ? html`<select aria-label="Value" value=${condition.value} onChange=${(event) => put({ value: event.target.value })}>
+        ? html`<select aria-label="Value" value=${condition.value}
+          onChange=${(event) => put({ value: event.target.value })}>
             ${field.values.map((value) => html`<option>${value}</option>`)}</select>`
-        : html`<input aria-label="Value" type=${field.input ?? "text"} step="any" placeholder="value" value=${condition.value}
+        : html`<input aria-label="Value" type=${field.input ?? "text"} step="any" placeholder="value"
+          value=${condition.value}
             onInput=${(event) => put({ value: event.target.value })} />`)}
       <${IconButton} icon="bin" label="Remove this condition" act=${remove} />
     </div>`;

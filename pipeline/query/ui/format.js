@@ -4,13 +4,14 @@ const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-di
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", year: "numeric" });
 const SHORT = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 const NUMBER = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 });
-const MONEY = new Intl.NumberFormat(undefined, { style: "currency", currency: "USD", maximumSignificantDigits: 3 });
+const MONEY = new Intl.NumberFormat(undefined, { style: "currency", currency: "USD" });
+const SMALL_MONEY = new Intl.NumberFormat(undefined, { style: "currency", currency: "USD", maximumSignificantDigits: 3 });
 
 export const clock = (iso) => TIME.format(new Date(iso));
 export const day = (iso) => DAY.format(new Date(iso));
 export const moment = (iso) => SHORT.format(new Date(iso));
 export const number = (value) => NUMBER.format(value);
-export const money = (value) => MONEY.format(value);
+export const money = (value) => (value < 0.01 ? SMALL_MONEY : MONEY).format(value);
 export const plural = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
 
 export function length(milliseconds) {

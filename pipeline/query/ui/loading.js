@@ -12,24 +12,32 @@ export function useLoad(read, deps) {
   const [state, set] = useState(NOTHING);
   const reading = useRef(null);
   const seen = useRef(null);
-  const reload = useCallback(async () => {
+  const reload = useCallback(() => {
     if (reading.current) {
       reading.current.again = true;
-      return;
+      return reading.current.done;
     }
-    const mine = (reading.current = { leaving: new AbortController(), again: true });
+    const mine = (reading.current = { leaving: new AbortController(), again: true, done: null });
+    mine.done = readOn(mine);
+    return mine.done;
+  }, deps);
+  // Returns what was read last; nothing where it failed or is not wanted any more.
+  async function readOn(mine) {
     const { signal } = mine.leaving;
+    let value;
     while (mine.again && !signal.aborted) {
       mine.again = false;
       try {
-        const value = await read(signal);
+        value = await read(signal);
         if (!signal.aborted) show(value, seen, set);
       } catch (error) {
+        value = undefined;
         if (!signal.aborted) set((before) => ({ ...before, error, loading: false }));
       }
     }
     if (reading.current === mine) reading.current = null;
-  }, deps);
+    return value;
+  }
   useEffect(() => {
     seen.current = null;
     set(NOTHING);

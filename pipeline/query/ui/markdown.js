@@ -35,7 +35,8 @@ const parser = new Marked({
     image({ href, text }) {
       if (DATA_IMAGE.test(href)) return `<img src="${escaped(href)}" alt="${escaped(text)}">`;
       if (!FAR_IMAGE.test(href)) return escaped(text || href);
-      return `<button type="button" class="far-image" data-image="${escaped(href)}">${escaped(farLabel(href))}</button>`;
+      return `<button type="button" class="far-image"
+        data-image="${escaped(href)}">${escaped(farLabel(href))}</button>`;
     },
   },
 });

@@ -25,7 +25,8 @@ export function Overview({ address, projectId, heard }) {
     <div class="overview">
       <header class="overview-head"><h1>Overview</h1>
         <div class="choice" role="group" aria-label="How far back">${Object.entries(SPANS).map(([name, label]) => html`
-          <button type="button" key=${name} aria-pressed=${String(name === hours)} onClick=${() => go({ hours: name })}>${label}</button>`)}</div>
+          <button type="button" key=${name} aria-pressed=${String(name === hours)}
+            onClick=${() => go({ hours: name })}>${label}</button>`)}</div>
       </header>
       <dl class="figures">
         <${Figure} name="Open threads now" value=${number(value.open_threads)} />
@@ -37,11 +38,13 @@ export function Overview({ address, projectId, heard }) {
       <div class="charts">
         <${Chart} title="Sessions" note=${per} starts=${value.starts} write=${number} series=${value.threads} />
         <${Chart} title="Traffic" note=${per} starts=${value.starts} write=${number} series=${value.traces} />
-        <${Chart} title="Close delay" note="from the deadline to the published close" starts=${value.starts} write=${length}
+        <${Chart} title="Close delay" note="from the deadline to the published close" starts=${value.starts}
+          write=${length}
           series=${value.close_delay_ms.map((each) => ({ ...each, label: { p50: "median", p99: "99 of 100" }[each.name] }))} />
         <${Chart} title="Scores" note="average ${per}" starts=${value.starts} write=${number}
           series=${value.scores} />
-        <${Chart} title="Dead letters" note="${per}, of the whole workspace" starts=${value.starts} write=${number} series=${value.dead_letters} />
+        <${Chart} title="Dead letters" note="${per}, of the whole workspace" starts=${value.starts} write=${number}
+          series=${value.dead_letters} />
       </div>
     </div>`;
 }

@@ -27,7 +27,9 @@ function Page() {
   const view = VIEWS[address.view] ? address.view : "threads";
   const [helping, setHelping] = useState(false);
   useKeys({ "?": () => setHelping(true) });
-  useEffect(() => { document.title = [address.thread && oneLine(address.thread, 60), "Threadline"].filter(Boolean).join(" · "); }, [address.thread]);
+  useEffect(() => {
+    document.title = [address.thread && oneLine(address.thread, 60), "Threadline"].filter(Boolean).join(" · ");
+  }, [address.thread]);
 
   const list = useThreads(projectId, address);
   const [heard, setHeard] = useState(0);
@@ -42,10 +44,12 @@ function Page() {
   const shared = { address, projectId, list, scoreNames, regime, heard };
   return html`
     <header class="bar">
-      <a class="brand" href="#"><img src=${new URL("icon.svg", import.meta.url).pathname} alt="" width="22" height="22" />Threadline</a>
+      <a class="brand" href="#"><img src=${new URL("icon.svg", import.meta.url).pathname} alt="" width="22"
+        height="22" />Threadline</a>
       <${ProjectChoice} projects=${known} projectId=${projectId} />
       <nav class="views" aria-label="Views">${Object.entries(VIEWS).map(([name, label]) => html`
-        <a href=${link({ view: name === "threads" ? null : name, thread: null, trace: null })} aria-current=${name === view ? "page" : undefined}>${label}</a>`)}</nav>
+        <a href=${link({ view: name === "threads" ? null : name, thread: null, trace: null })}
+          aria-current=${name === view ? "page" : undefined}>${label}</a>`)}</nav>
       <${Stands} stands=${stands} error=${projects.error ?? list.error} />
       <${IconButton} icon="sun" label="Dark or light" act=${theme.flip} />
       <button type="button" class="icon" title="Keys" aria-label="Keys" onClick=${() => setHelping(true)}>?</button>
@@ -63,24 +67,28 @@ function useSteady(names) {
 }
 
 function View({ view, projects, ...shared }) {
-  if (view === "settings") return html`<${Later} key="settings" load=${() => import("./settings.js")} name="Settings" />`;
+  if (view === "settings") return html`<${Later} key="settings" load=${() => import("./settings.js")}
+    name="Settings" />`;
   if (!shared.projectId) {
     if (projects.error) return html`<${Failed} error=${projects.error} retry=${projects.reload} />`;
     return projects.value ? html`<${NoProject} />` : html`<${Loading} what="projects" />`;
   }
-  if (view === "overview") return html`<${Later} key="overview" load=${() => import("./overview.js")} name="Overview" ...${shared} />`;
+  if (view === "overview") return html`<${Later} key="overview" load=${() => import("./overview.js")}
+    name="Overview" ...${shared} />`;
   return html`<${Panes} ...${shared} />`;
 }
 
 function Panes({ address, projectId, list, scoreNames, regime, heard }) {
   if (address.trace) {
-    return html`<${Later} load=${() => import("./trace.js")} name="Trace" key=${address.trace} projectId=${projectId} traceId=${address.trace}
+    return html`<${Later} load=${() => import("./trace.js")} name="Trace" key=${address.trace} projectId=${projectId}
+      traceId=${address.trace}
       scoreNames=${scoreNames} />`;
   }
   return html`
     <div class=${address.thread ? "panes reading" : "panes"}>
       <${Threads} address=${address} list=${list} scoreNames=${scoreNames} compact=${Boolean(address.thread)} />
-      ${address.thread && html`<${Conversation} key=${address.thread} projectId=${projectId} threadId=${address.thread} regime=${regime}
+      ${address.thread && html`<${Conversation} key=${address.thread} projectId=${projectId}
+        threadId=${address.thread} regime=${regime}
         scoreNames=${scoreNames} heard=${heard} />`}
     </div>`;
 }
@@ -91,19 +99,24 @@ function Later({ load, name, ...given }) {
   useEffect(() => {
     load().then((module) => set({ view: module[name] }), () => set({ failed: true }));
   }, [name]);
-  if (found.failed) return html`<${Failed} error=${new Error("This part of the page could not be fetched. Reload the page.")} />`;
+  if (found.failed) return html`<${Failed}
+    error=${new Error("This part of the page could not be fetched. Reload the page.")} />`;
   return found.view ? html`<${found.view} ...${given} />` : html`<${Loading} what=${name.toLowerCase()} />`;
 }
 
 const ProjectChoice = ({ projects, projectId }) => projects.length > 0 && html`
   <label class="project"><span class="unseen">Project</span>
-    <select value=${projectId} onChange=${(event) => go({ project: event.target.value, thread: null, trace: null, page: null, until: null })}>
+    <select value=${projectId}
+      onChange=${(event) => go({ project: event.target.value, thread: null, trace: null, page: null, until: null })}>
       ${projects.map(({ id, name }) => html`<option key=${id} value=${id}>${oneLine(name, 80)}</option>`)}
     </select></label>`;
 
 function Stands({ stands, error }) {
-  const [kind, text] = error ? ["off", "Trying again"] : stands === null ? ["", "Connecting"] : stands ? ["on", "Live"] : ["off", "Reconnecting"];
-  return html`<p class="live ${kind}" role="status" title=${error?.message}><span class="pulse" aria-hidden="true"></span>${text}</p>`;
+  const [kind, text] = error ? ["off", "Trying again"]
+    : stands === null ? ["", "Connecting"]
+      : stands ? ["on", "Live"] : ["off", "Reconnecting"];
+  return html`<p class="live ${kind}" role="status" title=${error?.message}><span class="pulse"
+    aria-hidden="true"></span>${text}</p>`;
 }
 
 function Help({ open, close }) {

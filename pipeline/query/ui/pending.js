@@ -7,8 +7,9 @@ const LOOK_MS = 400;
 const GIVE_UP_MS = 15_000;
 
 // `stored` is an entity as read, `reload` reads it again. Returns what to show, how to change it, and how many changes
-// are not confirmed yet. A change is { write, apply, holds, failed }: `write` calls the API, `apply` returns the entity as
-// it will be, `holds` tells whether a stored entity has it, `failed` begins the sentence that says it went wrong.
+// are not confirmed yet. A change is { about, write, apply, holds, failed }: `about` names what it changes, and only the
+// latest of a name counts; `write` calls the API, `apply` returns the entity as it will be, `holds` tells whether a
+// stored entity has it, `failed` begins the sentence that says it went wrong.
 export function usePending(stored, reload) {
   const [changes, set] = useState([]);
   const latest = useRef(stored);

@@ -46,7 +46,8 @@ export function ScoreForm({ give, done, names = [], label }) {
       <datalist id="score-names">${names.map((name) => html`<option value=${name} />`)}</datalist>
       <label>Value<input required inputmode="decimal" value=${draft.value} onInput=${put("value")} /></label>
       <label>Category <input placeholder="optional" value=${draft.category} onInput=${put("category")} /></label>
-      <label class="wide">Reason <textarea rows="2" placeholder="optional" value=${draft.reason} onInput=${put("reason")}></textarea></label>
+      <label class="wide">Reason <textarea rows="2" placeholder="optional" value=${draft.reason}
+        onInput=${put("reason")}></textarea></label>
       <div class="form-foot">
         <button type="button" class="action" onClick=${done}>Cancel</button>
         <button type="submit" class="action strong" disabled=${!ready}>Save score</button>
@@ -80,5 +81,7 @@ export function scoring(change, { write, unwrite }) {
 }
 
 export const Thumbs = ({ value, rate }) => html`
-  <${IconButton} icon="up" label="Good answer" on=${value === 1} className="thumb good" act=${() => rate(value === 1 ? null : 1)} />
-  <${IconButton} icon="down" label="Bad answer" on=${value === 0} className="thumb bad" act=${() => rate(value === 0 ? null : 0)} />`;
+  <${IconButton} icon="up" label="Good answer" on=${value === 1} className="thumb good"
+    act=${() => rate(value === 1 ? null : 1)} />
+  <${IconButton} icon="down" label="Bad answer" on=${value === 0} className="thumb bad"
+    act=${() => rate(value === 0 ? null : 0)} />`;

@@ -8,8 +8,10 @@ import { useLoad } from "./loading.js";
 import { notice } from "./notice.js";
 import { Failed, Loading } from "./states.js";
 
-const TIMEOUTS = { "": "As the installation says", PT1M: "1 minute", PT5M: "5 minutes", PT15M: "15 minutes", PT30M: "30 minutes", PT1H: "1 hour",
-  PT24H: "1 day", PT168H: "7 days" };
+const TIMEOUTS = {
+  "": "As the installation says", PT1M: "1 minute", PT5M: "5 minutes", PT15M: "15 minutes", PT30M: "30 minutes",
+  PT1H: "1 hour", PT24H: "1 day", PT168H: "7 days",
+};
 const REGIMES = {
   "": "As the installation says (strict, unless it was changed)",
   strict: "Strict: a conversation is scored once it is over; reopening takes human scores back",
@@ -32,7 +34,11 @@ function Configuration() {
     setState("Saving");
     try {
       // A request stands for the whole configuration, so what this page does not show goes along.
-      set(await api.configure({ ...draft, timeout_to_mark_thread_as_inactive: timeout || null, thread_score_regime: draft.thread_score_regime || null }));
+      set(await api.configure({
+        ...draft,
+        timeout_to_mark_thread_as_inactive: timeout || null,
+        thread_score_regime: draft.thread_score_regime || null,
+      }));
       setState("Saved");
     } catch (error) {
       setState("");
@@ -45,12 +51,16 @@ function Configuration() {
       <h2>Workspace</h2>
       <label>A thread is inactive after this much silence
         <select value=${timeout} onChange=${(event) => put({ timeout_to_mark_thread_as_inactive: event.target.value })}>
-          ${Object.entries(choices).map(([value, label]) => html`<option key=${value} value=${value}>${label}</option>`)}</select></label>
+          ${Object.entries(choices).map(([value, label]) => html`<option key=${value}
+            value=${value}>${label}</option>`)}</select></label>
       <p class="soft">In force for open threads at once: those that have been silent for longer are closed.</p>
       <label>Scores of conversations
-        <select value=${draft.thread_score_regime ?? ""} onChange=${(event) => put({ thread_score_regime: event.target.value })}>
-          ${Object.entries(REGIMES).map(([value, label]) => html`<option key=${value} value=${value}>${label}</option>`)}</select></label>
-      <div class="form-foot"><span role="status">${state}</span><button type="submit" class="action strong">Save</button></div>
+        <select value=${draft.thread_score_regime ?? ""}
+          onChange=${(event) => put({ thread_score_regime: event.target.value })}>
+          ${Object.entries(REGIMES).map(([value, label]) => html`<option key=${value}
+            value=${value}>${label}</option>`)}</select></label>
+      <div class="form-foot"><span role="status">${state}</span><button type="submit"
+        class="action strong">Save</button></div>
     </form>`;
 }
 
@@ -73,8 +83,10 @@ function Identity() {
   return html`
     <form class="card" onSubmit=${save} aria-label="Who asks">
       <h2>This tab</h2>
-      <label>Workspace<input value=${draft.workspace} placeholder="default" autocomplete="off" onInput=${(event) => set({ ...draft, workspace: event.target.value })} /></label>
-      <label>API key<input type="password" value=${draft.key} autocomplete="off" placeholder="none" onInput=${(event) => set({ ...draft, key: event.target.value })} /></label>
+      <label>Workspace<input value=${draft.workspace} placeholder="default" autocomplete="off"
+        onInput=${(event) => set({ ...draft, workspace: event.target.value })} /></label>
+      <label>API key<input type="password" value=${draft.key} autocomplete="off" placeholder="none"
+        onInput=${(event) => set({ ...draft, key: event.target.value })} /></label>
       <p class="soft">Kept in this tab only, and forgotten when it is closed.</p>
       <div class="form-foot"><button type="submit" class="action strong">Use them</button></div>
     </form>`;

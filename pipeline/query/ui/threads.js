@@ -19,9 +19,9 @@ const SCORE_COLUMNS_MAX = 4;
 const SEARCH_MS = 250;
 // News come over the stream; this only keeps counts and last messages of open threads from growing old.
 const REFRESH_MS = 10_000;
-// A burst of news is one reading, and storage gets the time to have it.
 const NEWS_MS = 500;
-const LONGEST_WAIT_MS = 2000;
+const AGAIN_MS = 1000;
+const UNSEEN_MS_MAX = 15_000;
 
 // What the address asks for, as the API takes it. Pages after the first are of the threads that were there when the
 // first was left, so that new ones do not push others over the edge of a page.
@@ -44,18 +44,27 @@ export function useThreads(projectId, address) {
   const isLiveView = asking.page === 1;
   useWhileVisible(loaded.reload, isLiveView ? REFRESH_MS : 0);
   const [told, setTold] = useState({});
-  const news = useRef({ timer: null, since: 0 });
+  const news = useRef({ timer: null, unseen: new Map() });
   useEffect(() => setTold({}), [loaded.value]);
 
-  // An event changes the row at once; the list is read again soon after.
+  // A burst of news is one reading. Storage may come to know a new thread a little later than the stream told of it:
+  // the list is read again until it is there, or does not belong there.
+  const readSoon = (inMs) => {
+    news.current.timer ??= setTimeout(async () => {
+      const value = await loaded.reload();
+      const { unseen } = news.current;
+      for (const thread of value?.content ?? []) unseen.delete(thread.id);
+      for (const [id, until] of unseen) if (performance.now() > until) unseen.delete(id);
+      news.current.timer = null;
+      if (unseen.size) readSoon(AGAIN_MS);
+    }, inMs);
+  };
+  // An event changes the row at once.
   const hear = (name, event) => {
     if (event.thread_id) setTold((all) => ({ ...all, [event.thread_id]: event.status }));
     if (!isLiveView || document.hidden) return;
-    const waiting = news.current;
-    if (!waiting.timer) waiting.since = performance.now();
-    else if (performance.now() - waiting.since > LONGEST_WAIT_MS) return;
-    clearTimeout(waiting.timer);
-    waiting.timer = setTimeout(() => { waiting.timer = null; loaded.reload(); }, NEWS_MS);
+    if (name === "opened") news.current.unseen.set(event.thread_id, performance.now() + UNSEEN_MS_MAX);
+    readSoon(NEWS_MS);
   };
   const rows = loaded.value?.content.map((thread) => (told[thread.id] ? { ...thread, status: told[thread.id] } : thread));
   return { ...loaded, rows, hear, page: asking.page, newSince: isLiveView ? 0 : Object.keys(told).length };
@@ -75,10 +84,12 @@ export function Threads({ address, list, scoreNames, compact }) {
         <${FilterChips} conditions=${conditions} />
         <span class="count" role="status">${list.value && plural(list.value.total, "thread")}</span>
       </div>
-      ${building && html`<${FilterBuilder} conditions=${conditions} scoreNames=${scoreNames} close=${() => setBuilding(false)} />`}
+      ${building && html`<${FilterBuilder} conditions=${conditions} scoreNames=${scoreNames}
+        close=${() => setBuilding(false)} />`}
       ${list.newSince > 0 && html`<button type="button" class="news" onClick=${() => go({ page: null, until: null })}>
         ${plural(list.newSince, "thread")} changed meanwhile: back to the newest</button>`}
-      <${Content} list=${list} narrowed=${narrowed} compact=${compact} chosen=${chosen} sort=${address.sort ?? ""} scoreNames=${scoreNames} />
+      <${Content} list=${list} narrowed=${narrowed} compact=${compact} chosen=${chosen} sort=${address.sort ?? ""}
+        scoreNames=${scoreNames} />
       <${Pages} list=${list} address=${address} />
     </section>`;
 }
@@ -86,9 +97,11 @@ export function Threads({ address, list, scoreNames, compact }) {
 function Content({ list, narrowed, compact, chosen, sort, scoreNames }) {
   if (list.error && !list.rows) return html`<${Failed} error=${list.error} retry=${list.reload} />`;
   if (!list.rows) return html`<${Loading} what="threads" />`;
-  if (!list.rows.length) return html`<${NoThread} narrowed=${narrowed} clear=${() => go({ search: null, filters: null, page: null })} />`;
+  if (!list.rows.length) return html`<${NoThread} narrowed=${narrowed}
+    clear=${() => go({ search: null, filters: null, page: null })} />`;
   return compact ? html`<${Narrow} rows=${list.rows} chosen=${chosen} />`
-    : html`<${Table} rows=${list.rows} chosen=${chosen} sort=${sort} sortable=${list.value.sortableBy} scoreNames=${scoreNames} />`;
+    : html`<${Table} rows=${list.rows} chosen=${chosen} sort=${sort} sortable=${list.value.sortableBy}
+      scoreNames=${scoreNames} />`;
 }
 
 // The row that the keyboard stands on; an open thread takes the keyboard along.
@@ -125,7 +138,8 @@ function Search({ text }) {
     }, SEARCH_MS);
     return () => clearTimeout(timer);
   }, [draft]);
-  return html`<input id="search" type="search" placeholder="Search ids and messages" aria-label="Search threads" autocomplete="off"
+  return html`<input id="search" type="search" placeholder="Search ids and messages" aria-label="Search threads"
+    autocomplete="off"
     value=${draft} onInput=${(event) => set(event.target.value)} />`;
 }
 
@@ -148,13 +162,18 @@ const COLUMNS = [
   { field: "status", label: "Status", cell: (thread) => html`<${Status} status=${thread.status} />` },
   { field: "id", label: "Thread", className: "cell-id", cell: (thread) => html`
     <a class="id" href=${link({ thread: thread.id })} title=${thread.id}>${oneLine(thread.id)}</a>` },
-  { label: "First message", className: "cell-said", cell: (thread) => first(thread) || html`<span class="soft">no input yet</span>` },
+  { label: "First message", className: "cell-said", cell: (thread) => first(thread) || html`<span
+    class="soft">no input yet</span>` },
   { label: "Last message", className: "cell-said soft", cell: (thread) => last(thread) || "no answer yet" },
-  { field: "number_of_messages", label: "Messages", className: "cell-number", cell: (thread) => number(thread.number_of_messages) },
-  { field: "duration", label: "Duration", className: "cell-number", cell: (thread) => (thread.duration === undefined ? "" : length(thread.duration)) },
-  { label: "Cost", className: "cell-number", cell: (thread) => (thread.total_estimated_cost ? money(thread.total_estimated_cost) : "") },
+  { field: "number_of_messages", label: "Messages", className: "cell-number",
+    cell: (thread) => number(thread.number_of_messages) },
+  { field: "duration", label: "Duration", className: "cell-number",
+    cell: (thread) => (thread.duration === undefined ? "" : length(thread.duration)) },
+  { label: "Cost", className: "cell-number",
+    cell: (thread) => (thread.total_estimated_cost ? money(thread.total_estimated_cost) : "") },
 ];
-const TAGS = { label: "Tags", className: "cell-tags", cell: (thread) => (thread.tags ?? []).map((tag) => html`<${TagChip} key=${tag} tag=${tag} />`) };
+const TAGS = { label: "Tags", className: "cell-tags",
+  cell: (thread) => (thread.tags ?? []).map((tag) => html`<${TagChip} key=${tag} tag=${tag} />`) };
 const ACTIVITY = { field: "last_updated_at", label: "Last activity", className: "cell-time", cell: (thread) => html`
   <time datetime=${thread.last_updated_at} title=${thread.last_updated_at}>${ago(thread.last_updated_at)}</time>` };
 
@@ -179,23 +198,28 @@ function Table({ rows, chosen, sort, sortable, scoreNames }) {
   return html`
     <div class="table-box" tabindex="0" role="region" aria-label="Table of threads">
       <table class="thread-table">
-        <thead><tr>${columns.map((column) => html`<${Heading} key=${column.label} column=${column} sort=${sort} sortable=${sortable} />`)}</tr></thead>
+        <thead><tr>${columns.map((column) => html`<${Heading} key=${column.label} column=${column} sort=${sort}
+          sortable=${sortable} />`)}</tr></thead>
         <tbody>${rows.map((thread) => html`
-          <tr key=${thread.id} id=${rowId(thread)} class=${thread.id === chosen ? "chosen" : ""} aria-current=${thread.id === chosen ? "true" : undefined}
+          <tr key=${thread.id} id=${rowId(thread)} class=${thread.id === chosen ? "chosen" : ""}
+            aria-current=${thread.id === chosen ? "true" : undefined}
             onClick=${(event) => { if (!event.target.closest("a, button") && !getSelection().toString()) go({ thread: thread.id }); }}>
-            ${columns.map((column) => html`<td key=${column.label} class=${column.className}>${column.cell(thread)}</td>`)}
+            ${columns.map((column) => html`<td key=${column.label}
+              class=${column.className}>${column.cell(thread)}</td>`)}
           </tr>`)}</tbody>
       </table>
     </div>`;
 }
 
 function Heading({ column, sort, sortable }) {
-  if (!column.field || !sortable.includes(column.field)) return html`<th scope="col" class=${column.className}>${oneLine(column.label, 60)}</th>`;
+  if (!column.field || !sortable.includes(column.field)) return html`<th scope="col"
+    class=${column.className}>${oneLine(column.label, 60)}</th>`;
   const [field, direction] = (sort || "last_updated_at:DESC").split(":");
   const mine = field === column.field;
   const next = `${column.field}:${mine && direction === "DESC" ? "ASC" : "DESC"}`;
   return html`
-    <th scope="col" class=${column.className} aria-sort=${mine ? (direction === "ASC" ? "ascending" : "descending") : "none"}>
+    <th scope="col" class=${column.className}
+      aria-sort=${mine ? (direction === "ASC" ? "ascending" : "descending") : "none"}>
       <button type="button" class="sorter ${mine ? direction.toLowerCase() : ""}"
         onClick=${() => go({ sort: next, page: null, until: null })}>${column.label}</button></th>`;
 }
@@ -207,8 +231,10 @@ function Pages({ list, address }) {
   const from = (list.page - 1) * PAGE_THREADS;
   return html`
     <nav class="pages" aria-label="Pages">
-      <button type="button" class="action" disabled=${list.page === 1} onClick=${() => to(list.page - 1)}>Previous</button>
+      <button type="button" class="action" disabled=${list.page === 1}
+        onClick=${() => to(list.page - 1)}>Previous</button>
       <span>${number(from + 1)} to ${number(from + list.value.content.length)} of ${number(list.value.total)}</span>
-      <button type="button" class="action" disabled=${list.page >= lastPage} onClick=${() => to(list.page + 1)}>Next</button>
+      <button type="button" class="action" disabled=${list.page >= lastPage}
+        onClick=${() => to(list.page + 1)}>Next</button>
     </nav>`;
 }

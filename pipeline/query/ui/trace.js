@@ -40,10 +40,12 @@ export function Trace({ projectId, traceId, scoreNames }) {
     <div class="trace-view">
       <header class="talk-head">
         <${IconButton} icon="back" label="Back to the conversation" act=${() => go({ trace: null })} />
-        <div class="named"><h2>${oneLine(trace.name ?? trace.id)}</h2><${Facts} of=${trace} spans=${spans.length} /></div>
+        <div class="named"><h2>${oneLine(trace.name ?? trace.id)}</h2><${Facts} of=${trace}
+          spans=${spans.length} /></div>
       </header>
       <${Waterfall} trace=${trace} spans=${spans} chosen=${chosen} choose=${choose} />
-      <${chosen ? SpanDetail : TraceDetail} key=${chosen ?? trace.id} projectId=${projectId} trace=${trace} spanId=${chosen}
+      <${chosen ? SpanDetail : TraceDetail} key=${chosen ?? trace.id} projectId=${projectId} trace=${trace}
+        spanId=${chosen}
         reload=${loaded.reload} scoreNames=${scoreNames} />
     </div>`;
 }
@@ -105,7 +107,8 @@ function Waterfall({ trace, spans, chosen, choose }) {
       aria-activedescendant=${`span ${rows[at].span.id}`}>
       <div class="waterfall-inner" role="presentation" style=${{ height: `${rows.length * ROW_PIXELS}px` }}>
         ${rows.slice(shown.from, shown.to).map((row, place) => html`
-          <${Row} key=${row.span.id} row=${row} top=${(shown.from + place) * ROW_PIXELS} extent=${extent} isChosen=${shown.from + place === at}
+          <${Row} key=${row.span.id} row=${row} top=${(shown.from + place) * ROW_PIXELS} extent=${extent}
+            isChosen=${shown.from + place === at}
             isClosed=${closed.has(row.span.id)} place=${shown.from + place} total=${rows.length}
             choose=${() => stand(shown.from + place)} fold=${(wanted) => fold(row.span.id, wanted)} />`)}
       </div>
@@ -139,18 +142,23 @@ function Row({ row, top, extent, isChosen, isClosed, place, total, choose, fold 
   const bar = barOf(span, extent);
   const name = oneLine(span.name ?? span.id, 120);
   return html`
-    <div class="span-row ${isChosen ? "chosen" : ""} ${span.error_info ? "with-error" : ""}" id=${`span ${span.id}`} role="treeitem"
+    <div class="span-row ${isChosen ? "chosen" : ""} ${span.error_info ? "with-error" : ""}" id=${`span ${span.id}`}
+      role="treeitem"
       aria-level=${depth + 1} aria-selected=${String(isChosen)} aria-setsize=${total} aria-posinset=${place + 1}
       aria-expanded=${isParent ? String(!isClosed) : undefined} style=${{ top: `${top}px` }} onClick=${choose}>
       <span class="span-name" style=${{ paddingLeft: `${Math.min(depth, 20) * 16}px` }}>
-        <span class="twist ${isParent ? "" : "leaf"} ${isClosed ? "" : "opened"}" onClick=${(event) => { event.stopPropagation(); if (isParent) fold(!isClosed); }}><${Icon} name="right" /></span>
+        <span class="twist ${isParent ? "" : "leaf"} ${isClosed ? "" : "opened"}"
+          onClick=${(event) => { event.stopPropagation(); if (isParent) fold(!isClosed); }}><${Icon}
+          name="right" /></span>
         <span class="type ${span.type ?? "general"}">${span.type ?? "general"}</span>
         <span class="span-title" title=${name}>${name}</span>
-        ${span.error_info && html`<span class="warned" title="failed"><${Icon} name="warn" /><span class="unseen">failed</span></span>`}
+        ${span.error_info && html`<span class="warned" title="failed"><${Icon} name="warn" /><span
+          class="unseen">failed</span></span>`}
       </span>
       <span class="span-spent">${span.usage?.total_tokens > 0 && `${number(span.usage.total_tokens)} tok`}</span>
       <span class="span-took">${span.duration === undefined ? "running" : length(span.duration)}</span>
-      <span class="span-bar"><i class=${span.type ?? "general"} style=${{ left: `${bar.left * 100}%`, width: `${bar.width * 100}%` }}></i></span>
+      <span class="span-bar"><i class=${span.type ?? "general"}
+        style=${{ left: `${bar.left * 100}%`, width: `${bar.width * 100}%` }}></i></span>
     </div>`;
 }
 
@@ -175,7 +183,8 @@ function SpanDetail({ projectId, spanId, scoreNames }) {
     write: (given) => api.score("spans", spanId, projectId, given),
     unwrite: (name) => api.unscore("spans", spanId, name),
   });
-  return html`<${Detail} shown=${shown} title="Span" scores=${scores} scoreNames=${scoreNames} unconfirmed=${unconfirmed} />`;
+  return html`<${Detail} shown=${shown} title="Span" scores=${scores} scoreNames=${scoreNames}
+    unconfirmed=${unconfirmed} />`;
 }
 
 function Detail({ shown, title, scores, scoreNames, unconfirmed, children }) {
@@ -189,11 +198,13 @@ function Detail({ shown, title, scores, scoreNames, unconfirmed, children }) {
       ${shown.error_info && html`<section><h3>Error</h3><${ErrorShown} error=${shown.error_info} /></section>`}
       <${Payload} title="Input" value=${shown.input} side="user" />
       <${Payload} title="Output" value=${shown.output} side="assistant" />
-      ${shown.metadata !== undefined && html`<section><h3>Metadata</h3><${Json} value=${shown.metadata} label="Metadata" /></section>`}
+      ${shown.metadata !== undefined && html`<section><h3>Metadata</h3><${Json} value=${shown.metadata}
+        label="Metadata" /></section>`}
       <section><h3>Scores</h3>
         <${ScoreList} scores=${shown.feedback_scores ?? []} remove=${scores.remove} />
         ${isScoring
-          ? html`<${ScoreForm} label="Add a score" names=${scoreNames} give=${scores.give} done=${() => setScoring(false)} />`
+          ? html`<${ScoreForm} label="Add a score" names=${scoreNames} give=${scores.give}
+            done=${() => setScoring(false)} />`
           : html`<button type="button" class="action" onClick=${() => setScoring(true)}>Add a score</button>`}
       </section>
       ${children}
@@ -208,7 +219,9 @@ function Payload({ title, value, side }) {
   if (value === undefined || value === null) return null;
   return html`
     <section><h3>${title}
-      ${isSaid && html`<button type="button" class="inline" aria-pressed=${String(raw)} onClick=${() => setRaw(!raw)}>${raw ? "as text" : "as JSON"}</button>`}</h3>
-      ${raw ? html`<${Json} value=${value} label=${title} />` : html`<div class="payload"><${Parts} parts=${parts} /></div>`}
+      ${isSaid && html`<button type="button" class="inline" aria-pressed=${String(raw)}
+        onClick=${() => setRaw(!raw)}>${raw ? "as text" : "as JSON"}</button>`}</h3>
+      ${raw ? html`<${Json} value=${value} label=${title} />` : html`<div class="payload"><${Parts}
+        parts=${parts} /></div>`}
     </section>`;
 }

@@ -30,25 +30,29 @@ export function Turn({ turn, projectId, isFirst, isCurrent, reload, arm, scoreNa
     show: () => node.current?.scrollIntoView({ block: "nearest" }),
   }));
   return html`
-    <article ref=${node} class="turn ${isCurrent ? "current" : ""}" data-trace=${turn.id} onClick=${choose} aria-label="Turn">
+    <article ref=${node} class="turn ${isCurrent ? "current" : ""}" data-trace=${turn.id} onClick=${choose}
+      aria-label="Turn">
       ${isFirst && html`<${System} input=${whole.input} />`}
       <${Bubble} side="user" value=${whole.input} note=${clock(turn.start_time)} />
       <${Answer} turn=${{ ...turn, output: whole.output }} />
       <footer class="review">
         <${Thumbs} value=${thumb} rate=${rate} />
         <${IconButton} icon="star" label="Score this answer" act=${() => toggle("score")} on=${drawer === "score"} />
-        <${IconButton} icon="comment" label="Comments and tags" act=${() => toggle("remarks")} on=${drawer === "remarks"} />
+        <${IconButton} icon="comment" label="Comments and tags" act=${() => toggle("remarks")}
+          on=${drawer === "remarks"} />
         <${IconButton} icon="code" label="Raw JSON" act=${() => toggle("raw")} on=${drawer === "raw"} />
         <a class="view-trace" href=${link({ trace: turn.id })}><${Icon} name="tree" />View trace</a>
         ${(shown.feedback_scores ?? []).filter((score) => score.name !== api.FEEDBACK).map((score) => html`
           <${ScoreChip} key=${score.name} score=${score} remove=${scores.remove} />`)}
         ${(shown.tags ?? []).map((tag) => html`<${TagChip} key=${tag} tag=${tag} />`)}
         ${shown.comments?.length > 0 && drawer !== "remarks" && html`
-          <button type="button" class="quiet" onClick=${() => toggle("remarks")}>${plural(shown.comments.length, "comment")}</button>`}
+          <button type="button" class="quiet"
+            onClick=${() => toggle("remarks")}>${plural(shown.comments.length, "comment")}</button>`}
         ${unconfirmed > 0 && html`<span class="saving" role="status">Saving</span>`}
       </footer>
       ${drawer === "score" && html`
-        <${ScoreForm} label="Score this answer" names=${scoreNames} give=${scores.give} done=${() => setDrawer(null)} />`}
+        <${ScoreForm} label="Score this answer" names=${scoreNames} give=${scores.give}
+          done=${() => setDrawer(null)} />`}
       ${drawer === "remarks" && html`<${Remarks} turn=${shown} change=${change} />`}
       ${drawer === "raw" && html`<div class="raw-json">
         <${Json} label="Raw trace" value=${{ ...turn, input: whole.input, output: whole.output }} /></div>`}
@@ -73,7 +77,8 @@ function useWhole(turn, node) {
 
 function System({ input }) {
   const text = instructions(input);
-  return text && html`<details class="system"><summary>System instructions</summary><${Markdown} text=${text} /></details>`;
+  return text && html`<details class="system"><summary>System instructions</summary><${Markdown}
+    text=${text} /></details>`;
 }
 
 function Answer({ turn }) {
@@ -95,7 +100,8 @@ function Bubble({ side, value, note }) {
   return html`
     <div class="bubble ${side}">
       <span class="unseen">${side === "user" ? "User:" : "Assistant:"}</span>
-      ${parts.length ? html`<${Parts} parts=${parts} />` : html`<p class="none">${side === "user" ? "no input" : "no output"}</p>`}
+      ${parts.length ? html`<${Parts} parts=${parts} />` : html`<p
+        class="none">${side === "user" ? "no input" : "no output"}</p>`}
       <small>${note}</small>
     </div>`;
 }
