@@ -119,7 +119,7 @@ def test_five_hundred_turns_are_read_from_the_end_and_back(api: Api, open_page: 
     expect(page.locator(".divider", has_text="59 s later")).to_have_count(0)
     # What is off the screen is neither laid out nor given its form: that is what keeps scrolling smooth.
     assert page.locator(".prose:not(.raw)").count() < 400
-    page.get_by_text("question 0", exact=True).scroll_into_view_if_needed()
+    page.locator(".turn").first.scroll_into_view_if_needed()
     expect(page.get_by_text("answer 0", exact=True)).to_be_in_viewport()
 
 

@@ -32,7 +32,9 @@ export function Conversation({ projectId, threadId, scoreNames, regime, heard })
   const kept = useKept(loaded.value, threadId);
   const { shown, change, unconfirmed } = usePending(kept?.thread, loaded.reload);
   // Sessions tell of beginnings and ends only; what is said in between is looked for while someone looks at it.
-  useWhileVisible(loaded.reload, shown?.status === "inactive" ? REFRESH_MS * 4 : REFRESH_MS);
+  // Who reads back through many pages waits for new turns a little longer.
+  const isCalm = shown?.status === "inactive" || pages > 1;
+  useWhileVisible(loaded.reload, isCalm ? REFRESH_MS * 4 : REFRESH_MS);
   useEffect(() => { if (heard) loaded.reload(); }, [heard]);
 
   if (loaded.error?.status === 404) return html`<${Gone} />`;
