@@ -21,6 +21,17 @@ export function useLoad(read, deps) {
     mine.done = readOn(mine);
     return mine.done;
   }, deps);
+  // What has not changed is not drawn again.
+  function tell(news) {
+    const text = "value" in news ? JSON.stringify(news.value) : seen.current;
+    const isSame = text === seen.current;
+    seen.current = text;
+    set((before) => {
+      if (before.of !== reload) return { ...NOTHING, ...news, of: reload };
+      if (isSame && before.error === news.error && !before.loading) return before;
+      return { ...before, ...news, value: isSame ? before.value : news.value };
+    });
+  }
   // Returns what was read last; nothing where it failed or is not wanted any more.
   async function readOn(mine) {
     const { signal } = mine.leaving;
@@ -29,10 +40,10 @@ export function useLoad(read, deps) {
       mine.again = false;
       try {
         value = await read(signal);
-        if (!signal.aborted) show(value, seen, set);
+        if (!signal.aborted) tell({ value, error: null, loading: false });
       } catch (error) {
         value = undefined;
-        if (!signal.aborted) set((before) => ({ ...before, error, loading: false }));
+        if (!signal.aborted) tell({ error, loading: false });
       }
     }
     if (reading.current === mine) reading.current = null;
@@ -40,7 +51,6 @@ export function useLoad(read, deps) {
   }
   useEffect(() => {
     seen.current = null;
-    set(NOTHING);
     reload();
     return () => {
       reading.current?.leaving.abort();
@@ -48,19 +58,12 @@ export function useLoad(read, deps) {
     };
   }, [reload]);
   useEffect(() => {
-    if (!state.error?.passes) return undefined;
+    if (state.of !== reload || !state.error?.passes) return undefined;
     const timer = setTimeout(reload, AGAIN_MS);
     return () => clearTimeout(timer);
   }, [state.error, reload]);
-  return { ...state, reload };
-}
-
-// What has not changed is not drawn again.
-function show(value, seen, set) {
-  const text = JSON.stringify(value);
-  if (text !== seen.current) set({ value, error: null, loading: false });
-  else set((before) => (before.error || before.loading ? { ...before, error: null, loading: false } : before));
-  seen.current = text;
+  const current = state.of === reload ? state : NOTHING;
+  return { value: current.value, error: current.error, loading: current.loading, reload };
 }
 
 // Calls `act` every so often while the tab is looked at, and when it is looked at again.
