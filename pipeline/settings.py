@@ -135,6 +135,11 @@ class GatewaySettings(BaseSettings):
     share_port: bool = Field(default=False, description="Let other processes listen on the port, too (SO_REUSEPORT).")
     cors_origins: str = Field("", description="Origins whose pages may call the API, comma-separated; empty: none.")
     shutdown_seconds: float = Field(25.0, gt=0, description="How long requests in flight may take to finish.")
+    live_listeners_max: int = Field(500, ge=1, description="Most pages that listen to what happens to threads.")
+    live_queue_events_max: int = Field(
+        256, ge=2, description="Events that wait for one page; one that does not keep up reads its list again."
+    )
+    live_beat_seconds: float = Field(15.0, gt=0, description="How often a silent stream shows that it is alive.")
 
 
 class StreamSettings(BaseSettings):

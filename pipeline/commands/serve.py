@@ -9,6 +9,7 @@ from pipeline.adapters.kafka.admin import check_topics
 from pipeline.adapters.kafka.producer import EventProducer
 from pipeline.adapters.kafka.replies import ReplyReader
 from pipeline.adapters.kafka.rules import RuleLog
+from pipeline.adapters.kafka.tail import follow
 from pipeline.adapters.listener import Listener
 from pipeline.adapters.telemetry import logs
 from pipeline.adapters.telemetry.health import Health
@@ -19,9 +20,11 @@ from pipeline.adapters.web.keys import ring_of
 from pipeline.commands import serve_processes, stage_process
 from pipeline.errors import InvalidSettings
 from pipeline.gateway.gateway import Gateway
+from pipeline.gateway.live import Live
 from pipeline.query.reader import query_settings
 from pipeline.query.routes import Query
 from pipeline.settings import GatewaySettings, Settings
+from pipeline.topics import THREADS
 
 _log = logs.logger(__name__)
 
@@ -49,8 +52,9 @@ async def _serve(settings: Settings, health: Health, stop: asyncio.Event) -> Non
         storage=query,
         rules=RuleLog(settings.kafka),
     )
+    live = Live(settings.gateway, lambda: follow(settings.kafka, THREADS))
     app = build(
-        {"gateway": gateway.routes(), "query": query.routes()},
+        {"gateway": [*live.routes(), *gateway.routes()], "query": query.routes()},
         clock=clock,
         retry_after_seconds=settings.gateway.retry_after_seconds,
         access=access_of(settings.gateway, clock),
@@ -69,12 +73,14 @@ async def _serve(settings: Settings, health: Health, stop: asyncio.Event) -> Non
     await gateway.start()
     try:
         await query.start()
+        await live.start()
         await _listen(listener, settings)
         health.set_ready(ready=True)
         _log.info("ready", url=f"http://{settings.gateway.host}:{listener.port}/")
         await stop.wait()
         health.set_ready(ready=False)
     finally:
+        await live.stop()  # streams end only so
         # The listening socket closes first: clients that are refused park what they have and come back, while those
         # in flight are answered once Kafka has their events.
         await asyncio.gather(listener.stop(), app.drain(settings.gateway.shutdown_seconds))

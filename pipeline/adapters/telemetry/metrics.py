@@ -60,6 +60,15 @@ GATEWAY_DENIED: Final = Counter(
 GATEWAY_FILE_RELOADS: Final = Counter(
     "threadline_gateway_file_reloads_total", "Changed files of operators, by file and outcome.", ["file", "outcome"]
 )
+GATEWAY_LIVE_LISTENERS: Final = Gauge(
+    "threadline_gateway_live_listeners", "Pages that listen to what happens to threads."
+)
+GATEWAY_LIVE_MISSED: Final = Counter(
+    "threadline_gateway_live_events_missed_total", "Events not sent to a page that did not keep up, or was ended."
+)
+GATEWAY_LIVE_UNDECODABLE: Final = Counter(
+    "threadline_gateway_live_undecodable_total", "Records of threads that are not what their schema says."
+)
 
 # stream
 STREAM_RECORDS: Final = Counter("threadline_stream_records_total", "Records of the log applied, by kind.", ["kind"])
