@@ -15,8 +15,9 @@ from pipeline.gateway.opik.spans import Spans
 from pipeline.gateway.opik.threads import Threads
 from pipeline.gateway.opik.traces import Traces
 from pipeline.gateway.opik.workspaces import Workspaces
+from pipeline.gateway.otlp.export import Export
 from pipeline.gateway.publish import Producer, Publisher
-from pipeline.gateway.routes import other_routes, span_routes, thread_routes, trace_routes
+from pipeline.gateway.routes import other_routes, otlp_routes, span_routes, thread_routes, trace_routes
 from pipeline.settings import GatewaySettings
 
 
@@ -57,6 +58,7 @@ class Gateway:
             *thread_routes(Threads(intake, commands, lookup), Tags(intake, lookup), Comments(intake, lookup, "thread")),
             *trace_routes(Traces(intake), Scores(intake, "trace"), Comments(intake, lookup, "trace")),
             *span_routes(Spans(intake), Scores(intake, "span"), Comments(intake, lookup, "span")),
+            *otlp_routes(Export(intake)),
             *other_routes(Workspaces(intake)),
         ]
 

@@ -18,6 +18,7 @@ from pipeline.gateway.opik.spans import Spans
 from pipeline.gateway.opik.threads import Threads
 from pipeline.gateway.opik.traces import Traces
 from pipeline.gateway.opik.workspaces import Workspaces
+from pipeline.gateway.otlp.export import Export
 
 _TRACES: Final = "/v1/private/traces"
 _THREADS: Final = "/v1/private/traces/threads"
@@ -67,6 +68,11 @@ def span_routes(spans: Spans, scores: Scores, comments: Comments) -> list[Route]
         Route(f"{_SPANS}/{{id}}/feedback-scores/delete", scores.delete, methods=["POST"]),
         *_comment_routes(_SPANS, comments),
     ]
+
+
+def otlp_routes(export: Export) -> list[Route]:
+    """Return the routes of OTLP/HTTP: where Opik has it, and where exporters look by themselves."""
+    return [Route(path, export.traces, methods=["POST"]) for path in ("/v1/private/otel/v1/traces", "/v1/traces")]
 
 
 def other_routes(workspaces: Workspaces) -> list[Route]:

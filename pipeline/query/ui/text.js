@@ -52,4 +52,10 @@ function ofObject(object, side, depth) {
   return members.length === 1 ? inside(members[0], side, depth + 1) : null;
 }
 
-const speaker = (item) => (item && typeof item === "object" ? item.role ?? (item.content && item.type) : undefined);
+// LangChain says who speaks as `type`; a part of a message has a type too, but says what it is.
+const SPOKEN = ["human", "ai", "system", "tool", "function"];
+
+function speaker(item) {
+  if (!item || typeof item !== "object") return undefined;
+  return item.role ?? (item.content && SPOKEN.includes(item.type) ? item.type : undefined);
+}
