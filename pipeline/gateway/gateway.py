@@ -16,6 +16,7 @@ from pipeline.gateway.opik.threads import Threads
 from pipeline.gateway.opik.traces import Traces
 from pipeline.gateway.opik.workspaces import Workspaces
 from pipeline.gateway.otlp.export import Export
+from pipeline.gateway.prices import PRICES
 from pipeline.gateway.publish import Producer, Publisher
 from pipeline.gateway.routes import other_routes, otlp_routes, span_routes, thread_routes, trace_routes
 from pipeline.settings import GatewaySettings
@@ -68,6 +69,7 @@ class Gateway:
 
     async def start(self) -> None:
         """Connect to Kafka; raises BrokerUnavailable where it does not answer."""
+        PRICES.load()
         await self._producer.start()
         await self._replies.start()
 
