@@ -12,6 +12,7 @@ from pipeline.adapters.telemetry import logs
 from pipeline.adapters.telemetry.health import Health
 from pipeline.adapters.web.app import build
 from pipeline.commands import stage_process
+from pipeline.commands.openapi import document_route
 from pipeline.errors import InvalidSettings
 from pipeline.gateway.gateway import Gateway
 from pipeline.query.reader import query_settings
@@ -41,8 +42,10 @@ async def _serve(settings: Settings, health: Health, stop: asyncio.Event) -> Non
         ReplyReader(settings.kafka, waiters_max=settings.gateway.commands_in_flight_max),
         storage=query,
     )
+    gateway_routes, query_routes = gateway.routes(), query.routes()
+    described = document_route([*gateway_routes, *query_routes])
     app = build(
-        {"gateway": gateway.routes(), "query": query.routes()},
+        {"gateway": gateway_routes, "query": [described, *query_routes]},
         clock=clock,
         retry_after_seconds=settings.gateway.retry_after_seconds,
     )
