@@ -23,6 +23,8 @@ def lacking() -> dict[str, str]:
         found["apache_kafka"] = "Apache Kafka could not be fetched from Maven Central"
     if shutil.which(CHROMIUM) is None:
         found["chromium"] = "Debian's package chromium is not installed"
+    if not all(shutil.which(program) for program in ("kcat", "jq")):
+        found["kcat"] = "Debian's packages kcat and jq are not installed"
     if shutil.which("promtool") is None:
         found["promtool"] = "Debian's package prometheus is not installed"
     if importlib.util.find_spec("helm_python") is None:
@@ -35,6 +37,7 @@ def lacking() -> dict[str, str]:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "apache_kafka: runs on Apache Kafka, fetched from Maven Central")
     config.addinivalue_line("markers", "chromium: looks at the page in a real browser")
+    config.addinivalue_line("markers", "kcat: runs the example of a producer that is a shell script")
     config.addinivalue_line("markers", "promtool: asks Prometheus' own tool")
     config.addinivalue_line("markers", "helm: renders the chart with Helm's SDK")
     config.addinivalue_line("markers", "hadolint: lints the Dockerfile")

@@ -18,6 +18,7 @@ from pipeline.adapters.web.access import Access
 from pipeline.adapters.web.app import build
 from pipeline.adapters.web.keys import ring_of
 from pipeline.commands import serve_processes, stage_process
+from pipeline.commands.openapi import document_route
 from pipeline.errors import InvalidSettings
 from pipeline.gateway.gateway import Gateway
 from pipeline.gateway.live import Live
@@ -53,8 +54,10 @@ async def _serve(settings: Settings, health: Health, stop: asyncio.Event) -> Non
         rules=RuleLog(settings.kafka),
     )
     live = Live(settings.gateway, lambda: follow(settings.kafka, THREADS))
+    gateway_routes, query_routes = [*live.routes(), *gateway.routes()], query.routes()
+    described = document_route([*gateway_routes, *query_routes])
     app = build(
-        {"gateway": [*live.routes(), *gateway.routes()], "query": query.routes()},
+        {"gateway": gateway_routes, "query": [described, *query_routes]},
         clock=clock,
         retry_after_seconds=settings.gateway.retry_after_seconds,
         access=access_of(settings.gateway, clock),

@@ -16,8 +16,10 @@ from pipeline.gateway.opik.spans import Spans
 from pipeline.gateway.opik.threads import Threads
 from pipeline.gateway.opik.traces import Traces
 from pipeline.gateway.opik.workspaces import Workspaces
+from pipeline.gateway.otlp.export import Export
+from pipeline.gateway.prices import PRICES
 from pipeline.gateway.publish import Producer, Publisher
-from pipeline.gateway.routes import other_routes, rule_routes, span_routes, thread_routes, trace_routes
+from pipeline.gateway.routes import other_routes, otlp_routes, rule_routes, span_routes, thread_routes, trace_routes
 from pipeline.gateway.rules import Rules, RuleStore
 from pipeline.settings import GatewaySettings
 
@@ -67,6 +69,7 @@ class Gateway:
             *trace_routes(Traces(intake), Scores(intake, "trace"), Comments(intake, lookup, "trace")),
             *span_routes(Spans(intake), Scores(intake, "span"), Comments(intake, lookup, "span")),
             *([] if rules is None else rule_routes(Rules(intake, rules))),
+            *otlp_routes(Export(intake)),
             *other_routes(Workspaces(intake)),
         ]
 
@@ -76,6 +79,7 @@ class Gateway:
 
     async def start(self) -> None:
         """Connect to Kafka; raises BrokerUnavailable where it does not answer."""
+        PRICES.load()
         await self._producer.start()
         await self._replies.start()
         if self._rules is not None:

@@ -18,6 +18,7 @@ from pipeline.gateway.opik.spans import Spans
 from pipeline.gateway.opik.threads import Threads
 from pipeline.gateway.opik.traces import Traces
 from pipeline.gateway.opik.workspaces import Workspaces
+from pipeline.gateway.otlp.export import Export
 from pipeline.gateway.rules import Rules
 
 _TRACES: Final = "/v1/private/traces"
@@ -81,6 +82,11 @@ def rule_routes(rules: Rules) -> list[Route]:
         Route(f"{_RULES}/{{id}}", rules.update, methods=["PATCH"]),
         Route(f"{_RULES}/{{id}}", rules.delete, methods=["DELETE"]),
     ]
+
+
+def otlp_routes(export: Export) -> list[Route]:
+    """Return the routes of OTLP/HTTP: where Opik has it, and where exporters look by themselves."""
+    return [Route(path, export.traces, methods=["POST"]) for path in ("/v1/private/otel/v1/traces", "/v1/traces")]
 
 
 def other_routes(workspaces: Workspaces) -> list[Route]:

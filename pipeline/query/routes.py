@@ -297,5 +297,5 @@ def _stream(runs: AsyncIterator[Sequence[object]]) -> Response:
 def _decoded(body: bytes, type_: type[Body]) -> Body:
     try:
         return msgspec.json.decode(body, type=type_)
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise Malformed(str(error), field="body") from error

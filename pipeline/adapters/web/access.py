@@ -25,7 +25,8 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 _NEEDS: Final[tuple[tuple[str, Need], ...]] = (
     ("GET /is-alive/ping", "none"),
     ("GET /", "none"),
-    ("GET /ui", "none"),
+    ("GET /ui/*", "none"),
+    ("GET /openapi.json", "none"),
     ("* /v1/private/auth", "any"),
     ("* /v1/private/auth/workspace", "any"),
     ("GET *", "read"),
@@ -46,6 +47,7 @@ _NEEDS: Final[tuple[tuple[str, Need], ...]] = (
     ("POST /v1/private/spans/batch", "ingest"),
     ("PATCH /v1/private/spans/*", "ingest"),
     ("POST /v1/private/otel/*", "ingest"),
+    ("POST /v1/traces", "ingest"),
     ("POST /v1/private/attachment/*", "ingest"),
 )
 """What each route needs, by method and pattern; the first line that fits counts. What fits none needs `admin`."""

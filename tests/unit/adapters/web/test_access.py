@@ -1,7 +1,7 @@
 """The authorisation matrix: every route, every right, the key's own workspace and another."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import Path
 from unittest import mock
 
@@ -10,13 +10,15 @@ from starlette.routing import Mount, Route
 
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.adapters.clock import ManualClock
+from pipeline.adapters.kafka.consumer import LogRecord
 from pipeline.adapters.watched_file import LOOK_SECONDS
 from pipeline.adapters.web.access import need_of
 from pipeline.adapters.web.app import build
 from pipeline.adapters.web.keys import RIGHTS
 from pipeline.adapters.web.metering import Metering
+from pipeline.gateway.live import Live
 from pipeline.query.routes import Query
-from pipeline.settings import ClickHouseSettings, QuerySettings
+from pipeline.settings import ClickHouseSettings, GatewaySettings, QuerySettings
 from tests.support.access import KeyRingFile
 from tests.support.asgi import Answer, call
 from tests.support.gateway import MemoryGateway, MemoryStorage
@@ -24,10 +26,12 @@ from tests.support.gateway import MemoryGateway, MemoryStorage
 ID = "0193e3a0-0000-7000-8000-000000000001"
 BASE = "/v1/private"
 NEEDS = {
-    "none": {"GET /is-alive/ping", "GET /", "GET /ui"},
+    "none": {"GET /is-alive/ping", "GET /", "GET /ui/{digest}/{path:path}"},
     "any": {f"POST {BASE}/auth", f"GET {BASE}/auth/workspace"},
     "ingest": {
         f"POST {BASE}/attachment/upload-start",
+        f"POST {BASE}/otel/v1/traces",
+        "POST /v1/traces",
         *(
             f"{line.replace('*', f'{BASE}/{entity}')}"
             for entity in ("traces", "spans")
@@ -58,11 +62,21 @@ NEEDS = {
         f"POST {BASE}/traces/threads/delete",
         f"PUT {BASE}/workspaces/configurations",
         f"DELETE {BASE}/workspaces/configurations",
+        f"POST {BASE}/automations/evaluators",
+        f"POST {BASE}/automations/evaluators/delete",
+        f"PATCH {BASE}/automations/evaluators/{{id}}",
+        f"DELETE {BASE}/automations/evaluators/{{id}}",
     },
     "read": {
         f"GET {BASE}/projects",
         f"GET {BASE}/projects/{{id}}",
+        f"GET {BASE}/projects/{{id}}/overview",
+        f"GET {BASE}/automations/evaluators",
+        f"GET {BASE}/automations/evaluators/{{id}}",
         f"GET {BASE}/traces/exists",
+        f"GET {BASE}/traces/threads/evaluations",
+        f"GET {BASE}/traces/threads/live",
+        f"GET {BASE}/traces/threads/sessions",
         f"GET {BASE}/traces/threads/stats",
         f"GET {BASE}/traces/threads/feedback-scores/names",
         f"GET {BASE}/workspaces/configurations",
@@ -80,6 +94,10 @@ NEEDS = {
 NEED_OF = {route: need for need, routes in NEEDS.items() for route in routes}
 
 
+async def nothing_happens() -> AsyncGenerator[Sequence[LogRecord]]:
+    yield []
+
+
 class World:
     """The gateway in memory beside the query side, whose storage is away: whoever gets that far is answered 503."""
 
@@ -88,12 +106,13 @@ class World:
         self.keys = KeyRingFile(folder / "keys.json", self.clock)
         self.storage = MemoryStorage()
         self.gateway = MemoryGateway(storage=self.storage, lookup_seconds_max=0)
+        self.live = Live(GatewaySettings(), nothing_happens)
         with mock.patch.dict(os.environ, clear=True):
             client = ClickHouse(ClickHouseSettings(port=1))
             self.query = Query(QuerySettings(), self.clock, client)
 
     def stages(self) -> dict[str, list[Route | Mount]]:
-        return {"gateway": [*self.gateway.gateway.routes()], "query": [*self.query.routes()]}  # type: ignore[list-item]
+        return {"gateway": [*self.live.routes(), *self.gateway.gateway.routes()], "query": [*self.query.routes()]}  # type: ignore[list-item]
 
     def app(self) -> Metering:
         return build(self.stages(), clock=self.clock, access=self.keys.access())  # type: ignore[arg-type]
