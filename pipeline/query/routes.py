@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.adapters.clock import Clock
@@ -103,7 +103,7 @@ class Query:
         """Return where comments stand, deleted ones too."""
         return await annotations.comment_places(self._reader, workspace, entity_type, comment_ids)
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[Route]:
         """Return the routes, in order of precedence: fixed paths before those with an id in them."""
         get: dict[str, Endpoint] = {
             "/v1/private/traces/exists": self._exists,

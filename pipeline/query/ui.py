@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from pipeline.errors import Unknown
 
@@ -59,7 +59,7 @@ class PageFiles:
         self._page: Final = _packed(_PAGE, page)
         self._files: Final = {name: _packed(name, content) for name, content in contents.items()}
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[Route]:
         """Return the route of the page and that of its files."""
         return [
             Route("/", self._index, methods=["GET"]),

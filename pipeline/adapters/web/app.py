@@ -6,10 +6,10 @@ from typing import Final
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import Route
 
 from pipeline.adapters.clock import Clock
-from pipeline.adapters.web.access import Access, need_of
+from pipeline.adapters.web.access import Access
 from pipeline.adapters.web.failures import handlers
 from pipeline.adapters.web.metering import Metering, RouteLabel, Stage
 
@@ -18,7 +18,7 @@ PREFIXES: Final = ("/api", "")
 
 
 def build(
-    stages: Mapping[Stage, Sequence[BaseRoute]],
+    stages: Mapping[Stage, Sequence[Route]],
     *,
     clock: Clock,
     retry_after_seconds: int = 2,
@@ -27,18 +27,17 @@ def build(
 ) -> Metering:
     """Return the ASGI application that serves the routes of `stages`, each stage's in order of precedence.
 
-    A `Route` answers below every prefix, and only to whom `access` admits; without `access` to everybody. Any other (a
-    mount of static files) answers only where it says, to everybody, so it must be one that needs no key.
+    A route answers below every prefix, and only to whom `access` admits; without `access` to everybody.
     Pages of `cors_origins` may call the API from a browser; nobody else's may. They bring a key, never a cookie.
     `retry_after_seconds` is when clients come back after a failure that names no time of its own.
     """
-    routes: list[BaseRoute] = []
+    routes: list[Route] = []
     labels: dict[int, RouteLabel] = {}
     for stage, given in stages.items():
         for route in given:
             for answering in _below_prefixes(route, access):
                 routes.append(answering)
-                labels[id(answering)] = RouteLabel(stage, route.path if isinstance(route, Route | Mount) else "other")
+                labels[id(answering)] = RouteLabel(stage, route.path)
     cors = Middleware(
         CORSMiddleware, allow_origins=list(cors_origins), allow_methods=["*"], allow_headers=["*"], max_age=3600
     )
@@ -50,11 +49,7 @@ def build(
     return Metering(app, clock=clock, labels=labels)
 
 
-def _below_prefixes(route: BaseRoute, access: Access | None) -> list[BaseRoute]:
-    if not isinstance(route, Route):
-        if not isinstance(route, Mount) or need_of("GET", route.path) != "none":
-            raise AssertionError(f"{route} would answer without a key")
-        return [route]
+def _below_prefixes(route: Route, access: Access | None) -> list[Route]:
     endpoint = route.endpoint if access is None else access.guarded(route.endpoint, _methods(route), route.path)
     return [Route(prefix + route.path, endpoint, methods=_methods(route)) for prefix in PREFIXES]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.adapters.clock import ManualClock
@@ -111,8 +111,8 @@ class World:
             client = ClickHouse(ClickHouseSettings(port=1))
             self.query = Query(QuerySettings(), self.clock, client)
 
-    def stages(self) -> dict[str, list[Route | Mount]]:
-        return {"gateway": [*self.live.routes(), *self.gateway.gateway.routes()], "query": [*self.query.routes()]}  # type: ignore[list-item]
+    def stages(self) -> dict[str, list[Route]]:
+        return {"gateway": [*self.live.routes(), *self.gateway.gateway.routes()], "query": [*self.query.routes()]}
 
     def app(self) -> Metering:
         return build(self.stages(), clock=self.clock, access=self.keys.access())  # type: ignore[arg-type]
@@ -170,7 +170,7 @@ async def test_without_a_valid_key_nothing_but_the_page_and_the_ping_answers(wor
         for method, path in world.routes():
             answer = await ask(app, method, path, key, "default")
             if NEED_OF[f"{method} {path}"] == "none":
-                assert answer.status == 200 or path == "/ui"
+                assert answer.status == 200 or "{digest}" in path
             else:
                 assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer"), (method, path, key)
     assert not world.is_touched
@@ -223,11 +223,6 @@ async def test_a_refused_request_is_not_read(world: World) -> None:
     answer = await call(world.app(), "POST", "/v1/private/traces/batch", b"no gzip", headers)
 
     assert answer.status == 401
-
-
-def test_a_mount_that_would_need_a_key_is_not_taken(world: World) -> None:
-    with pytest.raises(AssertionError, match="without a key"):
-        build({"query": [Mount("/v1/private/files", routes=[])]}, clock=world.clock)
 
 
 async def test_without_keys_everybody_is_let_in(world: World) -> None:

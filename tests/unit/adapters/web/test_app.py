@@ -1,7 +1,7 @@
 import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 
 from pipeline.adapters.clock import ManualClock
 from pipeline.adapters.web.app import build
@@ -15,10 +15,7 @@ async def page(request: Request) -> Response:
 
 @pytest.fixture
 def app() -> Metering:
-    routes = [
-        Route("/v1/private/traces/batch", page, methods=["POST"]),
-        Mount("/ui", routes=[Route("/page", page)]),
-    ]
+    routes = [Route("/v1/private/traces/batch", page, methods=["POST"])]
     return build({"gateway": routes}, clock=ManualClock())
 
 
@@ -27,11 +24,6 @@ async def test_a_route_answers_with_and_without_the_prefix_of_the_sdks(app: Mete
     answer = await call(app, "POST", f"{prefix}/v1/private/traces/batch")
 
     assert (answer.status, answer.body.decode()) == (200, f"{prefix}/v1/private/traces/batch")
-
-
-async def test_a_mount_answers_only_where_it_says(app: Metering) -> None:
-    assert (await call(app, "GET", "/ui/page")).status == 200
-    assert (await call(app, "GET", "/api/ui/page")).status == 404
 
 
 @pytest.mark.parametrize("path", ["/api/v1/private/datasets", "/v1/private/experiments/x", "/v1/private/prompts"])
