@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from pipeline.events.dead_letters import Origin
 from pipeline.events.envelope import Headers
+from pipeline.sinks.ranges import Covered
 
 
 class Row(NamedTuple):
@@ -18,8 +20,34 @@ class Row(NamedTuple):
     headers: Headers
 
 
+class Replay(NamedTuple):
+    """A dead letter that was published again, as it stands now but without the header that says where it stood first.
+
+    It becomes the row that it would have been there, so that a second replay changes nothing.
+    """
+
+    origin: Origin
+    partition: int
+    offset: int
+    appended_at_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class Skip(NamedTuple):
+    """Offsets that hold no event, `next_offset` excluded: markers of transactions, and what was rolled back."""
+
+    partition: int
+    offset: int
+    next_offset: int
+
+
 class Poison(NamedTuple):
-    """A record that can never be a row, as it stood, and why; `code` is ClickHouse's, 0 if it gave none."""
+    """A record that can never be a row, as it stood, and why; `code` is ClickHouse's, 0 if it gave none.
+
+    Of a replayed record `origin` is where it stood first, so that refusing it again gives the same dead letter.
+    """
 
     partition: int
     offset: int
@@ -29,6 +57,7 @@ class Poison(NamedTuple):
     headers: Headers
     code: int
     reason: str
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +78,10 @@ class Batch:
         self.log_id: Final = log_id
         self.rows: Final[list[Row]] = []
         self.poison: Final[list[Poison]] = []
+        self.replays: Final[list[Replay]] = []
+        self.skips: Final[list[Skip]] = []
+        self.covered: Final[list[Covered]] = []
+        """What was inserted of it: this is left to be folded."""
         self.firsts: Final[dict[int, int]] = {}
         """The smallest offset of each partition: nothing from here on may be committed before this is written."""
         self.bytes = 0
@@ -70,10 +103,22 @@ class Batch:
         self.bytes += len(poison.value or b"")
         self.firsts.setdefault(poison.partition, poison.offset)
 
+    def replay(self, replay: Replay, now: float) -> None:
+        """Take a dead letter that was published again."""
+        self._touched_at = now
+        self.replays.append(replay)
+        self.bytes += len(replay.value or b"")
+        self.firsts.setdefault(replay.partition, replay.offset)
+
+    def skip(self, skip: Skip) -> None:
+        """Take offsets that hold no event; they may lie before records that it has."""
+        self.skips.append(skip)
+        self.firsts[skip.partition] = min(skip.offset, self.firsts.get(skip.partition, skip.offset))
+
     @property
     def records(self) -> int:
         """How many records it holds."""
-        return len(self.rows) + len(self.poison)
+        return len(self.rows) + len(self.poison) + len(self.replays)
 
     @property
     def is_full(self) -> bool:

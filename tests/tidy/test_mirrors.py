@@ -11,6 +11,7 @@ TESTED_ELSEWHERE = {
     "pipeline/commands/sample_run.py": "tests/integration/commands/test_demo.py",
     "pipeline/local/kafka_probe.py": "tests/integration/local/test_broker.py: it asks a real broker",
     "pipeline/local/stack.py": "tests/integration/commands: demo and dev are made of it",
+    "pipeline/sinks/letters.py": "tests/integration/commands/test_dlq.py: it asks real storage",
     "pipeline/stream/fenced_producer.py": "tests/integration/stream/test_fence.py: it is what fences",
     "pipeline/stream/bulk.py": "tests/integration/stream/test_worker.py: it replaces the inside of Faust's consumer",
     "pipeline/stream/table.py": "tests/integration/stream/test_worker.py: it replaces the inside of Faust's recovery",
