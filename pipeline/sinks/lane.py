@@ -72,10 +72,16 @@ class Lane:
             task.result()
             self.folding = None
             has_folded = True
-        if self._store_task is not None and self._store_task.done() and self.folding is None and self.storing:
+        if (
+            self._store_task is not None
+            and self._store_task.done()
+            and self.folding is None
+            and self.storing is not None
+        ):
             task, self._store_task = self._store_task, None
             task.result()
             self.folding, self.storing = self.storing, None
+            self.folding.release()
             self._fold_task = self._begin(self._fold(self.folding))
         return has_folded
 

@@ -52,6 +52,7 @@ class Writer:
             covered = covering(batch.log_id, batch.topic, batch.rows)
             refused = await self._isolated(batch.rows, lambda rows: self._insert(batch, covered, rows))
             poison += [_poison_of(row, refusal) for row, refusal in refused]
+            batch.own = covered
             batch.covered.append(covered)
         if batch.replays:
             poison += await self._store_replays(batch)
@@ -69,8 +70,8 @@ class Writer:
                 started = self._clock.monotonic()
                 await self._until_done(lambda covered=covered: self._fold_once(covered))  # type: ignore[misc]
                 metrics.SINKS_FOLD_SECONDS.labels(self.table.name).observe(self._clock.monotonic() - started)
-        if batch.rows:
-            self._observe_latency(batch.covered[0])
+        if batch.own is not None:
+            self._observe_latency(batch.own)
 
     async def _isolated(
         self, rows: Sequence[Row], insert: Callable[[Sequence[Row]], Awaitable[None]]

@@ -79,3 +79,11 @@ def test_offsets_without_an_event_hold_the_commit_back_but_fill_nothing() -> Non
 
     assert filled.firsts == {0: 5, 1: 3}
     assert filled.records == 1
+
+
+def test_what_is_stored_gives_its_memory_back_and_still_holds_the_commit_back() -> None:
+    filled = batch()
+    filled.add(row(8, size=50), 10.0)
+    filled.release()
+
+    assert (filled.rows, filled.bytes, filled.firsts) == ([], 0, {0: 8})
