@@ -46,8 +46,10 @@ class Lane:
 
     @property
     def tasks(self) -> list[asyncio.Task[None]]:
-        """What is at work."""
-        return [task for task in (self._fold_task, self._store_task) if task is not None]
+        """What to wait for before the next `finish`: not for an insert that ended and waits for the fold before it."""
+        return [
+            task for task in self._tasks() if task is not self._store_task or not task.done() or self.folding is None
+        ]
 
     def outstanding(self) -> list[Batch]:
         """Return what is not yet stored and folded."""
@@ -87,7 +89,7 @@ class Lane:
 
     async def abandon(self) -> None:
         """Forget what is not stored: it will be read again."""
-        tasks = self.tasks
+        tasks = self._tasks()
         self._store_task = self._fold_task = None
         self.folding = self.storing = self.filling = None
         for task in tasks:
@@ -95,6 +97,9 @@ class Lane:
             await asyncio.wait({task})
             if not task.cancelled() and (error := task.exception()) is not None:
                 _LOG.warning("a write failed while it was abandoned", table=self._name, reason=str(error))
+
+    def _tasks(self) -> list[asyncio.Task[None]]:
+        return [task for task in (self._fold_task, self._store_task) if task is not None]
 
     def _begin(self, step: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(step)

@@ -76,6 +76,7 @@ async def test_one_batch_is_stored_while_the_one_before_it_is_folded_and_waits_f
 
     assert storage.stored == [first, second]
     assert (lane.can_write, lane.outstanding()) == (False, [first, second, third])
+    assert [task.done() for task in lane.tasks] == [False], "to wait for what has ended would be to wait for nothing"
     storage.folds.set()
     assert await ended(lane)
     assert (lane.can_write, lane.outstanding()) == (True, [second, third])
@@ -101,7 +102,7 @@ async def test_a_fold_that_failed_leaves_its_batch_outstanding_and_nothing_more_
     with pytest.raises(FatalError):
         lane.finish()
     assert not lane.finish()
-    assert lane.outstanding() == [first, second]
+    assert (lane.outstanding(), lane.tasks) == ([first, second], [])
 
 
 async def test_a_lane_is_open_while_its_next_batch_is_not_full() -> None:
