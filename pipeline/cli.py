@@ -134,6 +134,27 @@ def _microseconds(time: datetime | None) -> int | None:
 
 
 @threadline.command()
+@click.option("--topic", required=True)
+@click.option("--from", "begin", help="An offset, or a time such as 2026-11-23T08:00:00.  [default: the first record]")
+@click.option("--to", "end", help="The same; it is excluded.  [default: the end]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a line.")
+def replay(*, topic: str, begin: str | None, end: str | None, as_json: bool) -> None:
+    """Store a range of a topic once more, without disturbing the sinks; rows that are there do not change."""
+    from pipeline.commands import replay as command  # noqa: PLC0415
+
+    command.run(settings.load(), topic, begin, end, as_json=as_json)
+
+
+@threadline.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of lines.")
+def rebuild(*, as_json: bool) -> None:
+    """Make the folded tables, which reading lists come from, anew from the events."""
+    from pipeline.commands import rebuild as command  # noqa: PLC0415
+
+    command.run(settings.load(), as_json=as_json)
+
+
+@threadline.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
 def reseed(*, as_json: bool) -> None:
     """Make the open threads anew from storage, where the stream's changelog, or the whole log, is lost."""
@@ -196,6 +217,16 @@ def query(*, as_json: bool, traces: int | None, quick: bool) -> None:
     from pipeline.commands.bench import query as command  # noqa: PLC0415
 
     command.run(as_json=as_json, traces=traces, quick=quick)
+
+
+@bench.command(name="sink")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+@click.option("--quick", is_flag=True, help="Fewer events, in under 2 minutes.")
+def bench_sink(*, as_json: bool, quick: bool) -> None:
+    """Storage: ClickHouse's own ceiling, columns from Python, joined bytes, our sink; folding included in all."""
+    from pipeline.commands.bench import sink as command  # noqa: PLC0415
+
+    command.run(as_json=as_json, quick=quick)
 
 
 @threadline.command(hidden=True)
