@@ -9,7 +9,7 @@ import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from pipeline.adapters.clickhouse.client import ClickHouse
@@ -19,7 +19,7 @@ from pipeline.adapters.kafka.consumer import Fetched, LogPartition, LogRecord
 from pipeline.adapters.kafka.producer import EventProducer
 from pipeline.adapters.kafka.reader import offsets_at, read_to_end
 from pipeline.errors import Malformed
-from pipeline.settings import KafkaSettings, Settings
+from pipeline.settings import Settings
 from pipeline.sinks.batch import Limits
 from pipeline.sinks.intake import Intake
 from pipeline.sinks.lane import Lane
@@ -29,6 +29,13 @@ from pipeline.topics import STORED, Topic
 
 _CLIENT_ID: Final = "threadline-replay"
 _TOPICS: Final = {topic.name: topic for topic in STORED}
+
+
+class Bound(NamedTuple):
+    """Where a range begins or ends: an offset, or a time of appending in milliseconds since 1970 UTC; or neither."""
+
+    offset: int | None = None
+    at_ms: int | None = None
 
 
 def run(settings: Settings, topic: str, begin: str | None, end: str | None, *, as_json: bool) -> None:
@@ -49,8 +56,9 @@ async def replay(
     version to come.
     """
     log_id = (await read_log_ids(settings.kafka))[topic.name]
-    starts = await _offsets(settings.kafka, topic, begin)
-    ends = await _offsets(settings.kafka, topic, end)
+    first, last = _bound(begin), _bound(end)
+    starts = await offsets_at(settings.kafka, topic, at_ms=first.at_ms, offset=first.offset)
+    ends = {} if last.offset is None else await offsets_at(settings.kafka, topic, offset=last.offset)
     count = 0
     async with (
         _lanes(settings, client, clock) as lanes,
@@ -58,7 +66,7 @@ async def replay(
     ):
         intake = _intake(settings, clock, lanes, log_id)
         async for partition, records in polls:
-            wanted = _before(records, ends.get(partition))
+            wanted = [record for record in records if _is_within(record, first, last)]
             if wanted:
                 _take(intake, LogPartition(topic.name, partition), wanted)
                 count += len(wanted)
@@ -73,8 +81,13 @@ def _take(intake: Intake, place: LogPartition, records: Sequence[LogRecord]) -> 
         raise taken.newer
 
 
-def _before(records: Sequence[LogRecord], end: int | None) -> Sequence[LogRecord]:
-    return records if end is None else [record for record in records if record.offset < end]
+def _is_within(record: LogRecord, first: Bound, last: Bound) -> bool:
+    """Look at each record's own time too: the embedded broker finds no offset by time, and names its first one."""
+    if first.at_ms is not None and record.timestamp < first.at_ms:
+        return False
+    if last.at_ms is not None and record.timestamp >= last.at_ms:
+        return False
+    return last.offset is None or record.offset < last.offset
 
 
 async def _write(lanes: Iterable[Lane], *, only_full: bool) -> None:
@@ -104,18 +117,16 @@ async def _lanes(settings: Settings, client: ClickHouse, clock: Clock) -> AsyncI
                 await lane.abandon()
 
 
-async def _offsets(kafka: KafkaSettings, topic: Topic, bound: str | None) -> dict[int, int]:
-    """Return what `bound` means, by partition; nothing where the topic's own bound is meant."""
-    if bound is None:
-        return {}
-    if bound.isdigit():
-        return await offsets_at(kafka, topic, offset=int(bound))
+def _bound(text: str | None) -> Bound:
+    if text is None:
+        return Bound()
+    if text.isdigit():
+        return Bound(offset=int(text))
     try:
-        time = datetime.fromisoformat(bound)
+        time = datetime.fromisoformat(text)
     except ValueError as error:
-        raise Malformed(f"{bound!r} is no offset and no time such as 2026-11-23T08:00:00") from error
-    at_ms = int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
-    return await offsets_at(kafka, topic, at_ms=at_ms)
+        raise Malformed(f"{text!r} is no offset and no time such as 2026-11-23T08:00:00") from error
+    return Bound(at_ms=int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000))
 
 
 async def _connected(settings: Settings, topic: Topic, begin: str | None, end: str | None) -> int:

@@ -75,7 +75,17 @@ class Scene:
             "THREADLINE_CLICKHOUSE_PORT": str(self.proxy.port),
             "THREADLINE_CLICKHOUSE_REQUEST_TIMEOUT_SECONDS": str(REQUEST_SECONDS),
         }
-        return await ChildProcess.start([sys.executable, "-m", "pipeline", "sink"], env=environment)
+        ready = asyncio.Event()
+
+        def on_line(line: str) -> None:
+            if '"event": "ready"' in line:
+                ready.set()
+
+        argv = [sys.executable, "-m", "pipeline", "sink"]
+        sink = await ChildProcess.start(argv, env=environment, on_line=on_line)
+        async with asyncio.timeout(FAULT_SECONDS_MAX):
+            await ready.wait()  # before that a signal to stop would just end it
+        return sink
 
     async def keep_sink(self) -> ChildProcess:
         """Return the sink; where it has ended, another one."""
