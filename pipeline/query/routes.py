@@ -28,7 +28,7 @@ from pipeline.query.reader import Reader
 from pipeline.query.rows import encode, line
 from pipeline.query.scores import thread_score_names
 from pipeline.query.statement import Scope
-from pipeline.query.stats import thread_stats
+from pipeline.query.stats import thread_stats, trace_stats
 from pipeline.query.workspaces import Regimes, setting_of
 from pipeline.settings import QuerySettings
 
@@ -103,6 +103,9 @@ class Query:
         """Return the routes, in order of precedence: fixed paths before those with an id in them."""
         get: dict[str, Endpoint] = {
             "/v1/private/traces/exists": self._exists,
+            "/v1/private/traces/stats": self._trace_stats,
+            "/v1/private/traces/feedback-scores/names": self._trace_score_names,
+            "/v1/private/spans/feedback-scores/names": self._span_score_names,
             "/v1/private/traces/threads": self._thread_page,
             "/v1/private/traces/threads/stats": self._thread_stats,
             "/v1/private/traces/threads/feedback-scores/names": self._thread_score_names,
@@ -190,7 +193,18 @@ class Query:
 
     async def _thread_score_names(self, request: Request) -> Response:
         names = await thread_score_names(self._reader, self._scope(request), lenient=await self._lenient(request))
-        return _json({"scores": [{"name": name, "type": "NUMERICAL"} for name in names]})
+        return _json(_named(names))
+
+    async def _trace_score_names(self, request: Request) -> Response:
+        return _json(_named(await traces.score_names(self._reader, self._scope(request))))
+
+    async def _span_score_names(self, request: Request) -> Response:
+        type_ = request.query_params.get("type")
+        return _json(_named(await spans.score_names(self._reader, self._scope(request), type_=type_)))
+
+    async def _trace_stats(self, request: Request) -> Response:
+        wanted = page_of(request.query_params, rows_max=self._settings.page_rows_max)
+        return _json({"stats": await trace_stats(self._reader, self._scope(request), wanted)})
 
     async def _thread(self, request: Request) -> Response:
         body = _decoded(await self._body(request), Retrieval)
@@ -257,6 +271,10 @@ class Query:
     async def _body(self, request: Request) -> bytes:
         async with body_of(request, budget=self._bodies, bytes_max=BODY_BYTES_MAX) as body:
             return body
+
+
+def _named(scores: Sequence[str]) -> dict[str, list[dict[str, str]]]:
+    return {"scores": [{"name": name, "type": "NUMERICAL"} for name in scores]}
 
 
 def _json(content: object) -> Response:

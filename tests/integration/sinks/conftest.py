@@ -3,11 +3,12 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
@@ -24,7 +25,8 @@ from pipeline.local.process import ChildProcess, free_port
 from pipeline.settings import KafkaSettings
 from pipeline.topics import SINKS_GROUP, STORED, Topic
 from tests.apache_kafka.broker import ApacheKafka
-from tests.support.clickhouse import ClickHouseProcess
+from tests.support.clickhouse import ClickHouseProcess, migrated
+from tests.support.folding import Database
 from tests.support.waiting import eventually
 
 PARTITIONS: Final = 4
@@ -111,6 +113,18 @@ class Installation:
             "THREADLINE_CLICKHOUSE_PORT": str(self.clickhouse.settings.port),
             "THREADLINE_OPERATION_PORT": "0",
         }  # fmt: skip
+
+
+@pytest.fixture(scope="package")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    path: Path = tmp_path_factory.mktemp("clickhouse")
+    with asyncio.Runner() as runner:
+        context = migrated(path)
+        _, client = runner.run(context.__aenter__())
+        try:
+            yield Database(runner, client)
+        finally:
+            runner.run(context.__aexit__(None, None, None))
 
 
 @pytest_asyncio.fixture
