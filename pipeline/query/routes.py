@@ -25,7 +25,7 @@ from pipeline.events.scores import EntityType
 from pipeline.query import annotations, projects, spans, threads, traces, ui
 from pipeline.query.pages import flag_of, page_of, scope_of, search_of, uuid_of
 from pipeline.query.reader import Reader
-from pipeline.query.rows import encode, line
+from pipeline.query.rows import encode, lines
 from pipeline.query.scores import thread_score_names
 from pipeline.query.statement import Scope
 from pipeline.query.stats import thread_stats, trace_stats
@@ -284,11 +284,11 @@ def _json(content: object) -> Response:
 def _stream(runs: AsyncIterator[Sequence[object]]) -> Response:
     """Return a stream of lines. What fails on the way cuts it: no error object may look like a row."""
 
-    async def lines() -> AsyncIterator[bytes]:
+    async def encoded() -> AsyncIterator[bytes]:
         async for run in runs:
-            yield b"".join(line(row) for row in run)
+            yield lines(run)
 
-    return StreamingResponse(lines(), media_type="application/octet-stream")
+    return StreamingResponse(encoded(), media_type="application/octet-stream")
 
 
 def _decoded(body: bytes, type_: type[Body]) -> Body:
