@@ -44,15 +44,10 @@ _SURVIVING: Final = f"""
 
 SESSIONS: Final = """
     SELECT
-        thread_id,
-        max(thread_sessions.session) AS session,
-        max(thread_sessions.closed_activity) AS closed_activity,
-        max(has_closed) AND max(closed_session) = session AS is_closed,
-        max(thread_sessions.changed_at_us) AS changed_at_us,
-        max(thread_sessions.deleted_at_us) AS deleted_at_us
-    FROM thread_sessions
-    WHERE workspace = {workspace:String} AND project_id = {project_id:UUID} /* narrow */
-    GROUP BY thread_id"""
+        thread_id, session, closed_activity, has_closed AND closed_session = session AS is_closed, changed_at_us,
+        deleted_at_us
+    FROM thread_sessions FINAL
+    PREWHERE workspace = {workspace:String} AND project_id = {project_id:UUID} /* narrow */"""
 """The latest session of each thread, and the end of the latest that was closed: sessions of a thread follow each other,
 so the latest closed one is also that with the last activity."""
 
