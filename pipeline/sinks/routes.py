@@ -41,7 +41,7 @@ TRACE_EVENTS: Final = Table("trace_events", written_per_row=None, counted_in="tr
 SPAN_EVENTS: Final = Table("span_events", counted_in="span_events")
 SCORE_EVENTS: Final = Table("score_events", counted_in="score_events")
 ANNOTATION_EVENTS: Final = Table("annotation_events", counted_in="annotation_events")
-THREAD_EVENTS: Final = Table("thread_events", written_per_row=2, counted_in="thread_events")
+THREAD_EVENTS: Final = Table("thread_events", written_per_row=3, counted_in="thread_events")
 DEAD_LETTER_EVENTS: Final = Table("dead_letters", counted_in="dead_letters")
 CONTROLS: Final = Table("controls", counted_in="controls")
 
