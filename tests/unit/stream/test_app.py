@@ -51,7 +51,8 @@ async def test_fausts_own_clients_connect_as_ours_do(monkeypatch: pytest.MonkeyP
     for name, value in (("SECURITY_PROTOCOL", "SASL_SSL"), ("SASL_USERNAME", "u"), ("SASL_PASSWORD", "p")):
         monkeypatch.setenv(f"THREADLINE_KAFKA_{name}", value)
     settings = load()
-    app = build(settings, ManualClock(), log_id=LOG_ID, publisher=Recording(), fence=NoFence(Recording()))
+    publisher = Recording()
+    app = build(settings, ManualClock(), log_id=LOG_ID, publisher=publisher, ticker=publisher, fence=NoFence(publisher))
 
     said = credentials_to_aiokafka_auth(app.conf.broker_credentials)
 

@@ -106,7 +106,7 @@ def test_partitions_that_another_has_taken_may_have_been_given_up_meanwhile() ->
     assert [partition.number for partition in owned] == [2]
     owned.drop()
     owned.lose([2])
-    assert (list(owned), owned.orphans) == ([], frozenset())
+    assert (list(owned), owned.stuck) == ([], frozenset())
 
 
 def test_a_lost_partition_is_not_live() -> None:
