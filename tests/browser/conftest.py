@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from tests.support.page_api import Api
 from tests.support.running import RunningStack
@@ -30,11 +30,12 @@ expect.set_options(timeout=WAIT_MS_MAX)
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def tabs() -> Iterator[BrowserContext]:
+    """One window for all tests: a window takes longer to open than most of them to run."""
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        yield launched
-        launched.close()
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        yield browser.new_context()
+        browser.close()
 
 
 @pytest.fixture
@@ -49,16 +50,18 @@ def faults() -> list[str]:
 
 
 @pytest.fixture
-def open_page(browser: Browser, api: Api, faults: list[str]) -> Iterator[Open]:
+def open_page(tabs: BrowserContext, api: Api, faults: list[str]) -> Iterator[Open]:
     """Open the page at this test's project, once storage knows it, at what the arguments say."""
     opened: list[Page] = []
 
     def open_(
         *, size: tuple[int, int] = (1280, 800), scheme: Any = "light", stored: bool = True, **address: str
     ) -> Page:
-        page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+        page = tabs.new_page()
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        page.emulate_media(color_scheme=scheme)
         page.set_default_timeout(WAIT_MS_MAX)
-        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("pageerror", lambda error: faults.append(error.stack or str(error)))
         page.on("console", lambda line: faults.append(line.text) if "Content Security Policy" in line.text else None)
         opened.append(page)
         if stored:
@@ -71,5 +74,6 @@ def open_page(browser: Browser, api: Api, faults: list[str]) -> Iterator[Open]:
 
     yield open_
     for page in opened:
+        page.evaluate("localStorage.clear()")
         page.close()
     assert faults == []

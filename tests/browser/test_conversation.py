@@ -46,6 +46,20 @@ SHAPES: dict[str, tuple[object, object]] = {
         {"role": "user", "parts": [{"text": "new question"}]},
         {"content": {"parts": [{"text": "new answer"}], "role": "model"}, "usage_metadata": {"total": 3}},
     ),
+    "OpenTelemetry": (
+        {"messages": [
+            {"role": "user", "parts": [{"type": "text", "content": "old question"}]},
+            {"role": "assistant", "parts": [{"type": "text", "content": "old answer"}]},
+            {"role": "user", "parts": [{"type": "text", "content": "new question"}]},
+        ]},
+        {"messages": [{"role": "assistant", "finish_reason": "stop", "parts": [
+            {"type": "reasoning", "content": "So they ask."}, {"type": "text", "content": "new answer"},
+        ]}]},
+    ),
+    "OpenInference": (
+        {"messages": [{"role": "user", "contents": [{"type": "text", "text": "new question"}]}]},
+        {"messages": [{"role": "assistant", "content": "new answer"}]},
+    ),
 }  # fmt: skip
 
 
@@ -61,6 +75,33 @@ def test_every_shape_reads_question_then_answer_and_repeats_no_history(api: Api,
         turn.scroll_into_view_if_needed()
         expect(turn.locator(".bubble.user .prose"), name).to_have_text("new question")
         expect(turn.locator(".bubble.assistant .prose"), name).to_have_text("new answer")
+
+
+def test_instructions_tools_and_pictures_are_told_from_what_was_said(api: Api, open_page: Open) -> None:
+    weather = {"type": "tool_call", "id": "1", "name": "weather", "arguments": {"city": "Oslo"}}
+    kind = [{"type": "text", "content": "Be kind."}]
+    asked = {"role": "user", "parts": [
+        {"type": "text", "content": "Is it like this?"},
+        {"type": "blob", "modality": "image", "mime_type": "image/png", "content": DOT},
+    ]}  # fmt: skip
+    called = {"role": "assistant", "parts": [weather]}
+    answered = {"role": "tool", "parts": [{"type": "tool_call_response", "id": "1", "response": {"sky": "clear"}}]}
+    first = ({"messages": [asked], "system_instructions": kind}, {"messages": [called]})
+    second = ({"messages": [asked, called, answered], "system_instructions": kind}, "Yes.")
+    api.log("told apart", first, second)
+
+    page = open_page(thread="told apart")
+
+    turns = page.locator(".turn")
+    expect(turns).to_have_count(2)
+    expect(turns.nth(0).locator(".bubble.user .prose")).to_have_text("Is it like this?")
+    expect(turns.nth(0).locator(".bubble.user img")).to_have_attribute("src", f"data:image/png;base64,{DOT}")
+    turns.nth(0).get_by_text("System instructions").click()
+    expect(turns.nth(0).get_by_text("Be kind.")).to_be_visible()
+    turns.nth(0).get_by_text("weather").click()
+    expect(turns.nth(0).get_by_label("JSON", exact=True)).to_contain_text('"city": "Oslo"')
+    turns.nth(1).get_by_text("result").click()
+    expect(turns.nth(1).get_by_label("JSON", exact=True)).to_contain_text('"sky": "clear"')
 
 
 def test_markdown_code_and_pictures_are_drawn(api: Api, open_page: Open) -> None:
@@ -112,7 +153,8 @@ def test_five_hundred_turns_are_read_from_the_end_and_back(api: Api, open_page: 
 
     page = open_page(thread="endless")
 
-    expect(page.get_by_text("answer 499")).to_be_in_viewport()
+    messages = page.get_by_role("log", name="Messages")
+    expect(messages.get_by_text("answer 499")).to_be_in_viewport()
     for shown in (200, 300, 400, 500):
         page.get_by_role("button", name="Show earlier turns").evaluate("button => button.click()")
         expect(page.locator(".turn")).to_have_count(shown)
@@ -120,7 +162,7 @@ def test_five_hundred_turns_are_read_from_the_end_and_back(api: Api, open_page: 
     # What is off the screen is neither laid out nor given its form: that is what keeps scrolling smooth.
     assert page.locator(".prose:not(.raw)").count() < 400
     page.locator(".turn").first.scroll_into_view_if_needed()
-    expect(page.get_by_text("answer 0", exact=True)).to_be_in_viewport()
+    expect(messages.get_by_text("answer 0", exact=True)).to_be_in_viewport()
 
 
 def test_new_turns_appear_and_gaps_are_said(api: Api, open_page: Open) -> None:

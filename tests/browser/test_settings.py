@@ -14,9 +14,10 @@ OTHER_WORKSPACE = "elsewhere"
 
 def test_the_key_and_workspace_go_with_every_request_of_this_tab_only(open_page: Open) -> None:
     page = open_page(stored=False, view="settings")
-    page.get_by_label("Workspace", exact=True).fill(OTHER_WORKSPACE)
+    page.get_by_role("textbox", name="Workspace").fill(OTHER_WORKSPACE)
     page.get_by_label("API key").fill("secret")
     asked: list[Request] = []
+    page.on("framenavigated", lambda _: asked.clear())  # those of before are of nobody
     page.on("request", lambda request: asked.append(request) if "/v1/private/" in request.url else None)
 
     page.get_by_role("button", name="Use them").click()
@@ -30,7 +31,7 @@ def test_the_key_and_workspace_go_with_every_request_of_this_tab_only(open_page:
 
 def test_the_timeout_and_the_regime_of_scores_are_set_for_the_workspace(open_page: Open) -> None:
     page = open_page(stored=False, view="settings")
-    page.get_by_label("Workspace", exact=True).fill(OTHER_WORKSPACE)
+    page.get_by_role("textbox", name="Workspace").fill(OTHER_WORKSPACE)
     page.get_by_role("button", name="Use them").click()
     expect(page.get_by_role("heading", name="No conversations yet")).to_be_visible()
     page.get_by_role("link", name="Settings").click()

@@ -12,7 +12,7 @@ export function useLoad(read, deps) {
   const [state, set] = useState(NOTHING);
   const reading = useRef(null);
   const seen = useRef(null);
-  const reload = useCallback(() => {
+  const again = useCallback(() => {
     if (reading.current) {
       reading.current.again = true;
       return reading.current.done;
@@ -21,13 +21,17 @@ export function useLoad(read, deps) {
     mine.done = readOn(mine);
     return mine.done;
   }, deps);
+  // Whoever kept it from before the deps changed reads what is asked for now.
+  const newest = useRef(again);
+  newest.current = again;
+  const reload = useCallback(() => newest.current(), []);
   // What has not changed is not drawn again.
   function tell(news) {
     const text = "value" in news ? JSON.stringify(news.value) : seen.current;
     const isSame = text === seen.current;
     seen.current = text;
     set((before) => {
-      if (before.of !== reload) return { ...NOTHING, ...news, of: reload };
+      if (before.of !== again) return { ...NOTHING, ...news, of: again };
       if (isSame && before.error === news.error && !before.loading) return before;
       return { ...before, ...news, value: isSame ? before.value : news.value };
     });
@@ -51,18 +55,18 @@ export function useLoad(read, deps) {
   }
   useEffect(() => {
     seen.current = null;
-    reload();
+    again();
     return () => {
       reading.current?.leaving.abort();
       reading.current = null;
     };
-  }, [reload]);
+  }, [again]);
   useEffect(() => {
-    if (state.of !== reload || !state.error?.passes) return undefined;
+    if (state.of !== again || !state.error?.passes) return undefined;
     const timer = setTimeout(reload, AGAIN_MS);
     return () => clearTimeout(timer);
-  }, [state.error, reload]);
-  const current = state.of === reload ? state : NOTHING;
+  }, [state.error, again]);
+  const current = state.of === again ? state : NOTHING;
   return { value: current.value, error: current.error, loading: current.loading, reload };
 }
 

@@ -3,12 +3,12 @@
 //
 // A part is { kind: "text", text }, { kind: "image", url }, { kind: "tool", name, detail } or { kind: "json", value }.
 
-const SPEAKERS = {
+const SPEAKERS = new Map(Object.entries({
   user: "user", human: "user", humanmessage: "user",
   assistant: "assistant", ai: "assistant", model: "assistant", agent: "assistant", aimessage: "assistant",
   aimessagechunk: "assistant", system: "system", developer: "system", systemmessage: "system",
   tool: "tool", function: "tool", toolmessage: "tool",
-};
+}));
 const NAMES = {
   user: ["user", "question", "query", "prompt", "user_input", "message", "input", "text", "messages", "contents",
     "content", "parts", "new_message"],
@@ -16,6 +16,7 @@ const NAMES = {
     "generations", "content", "parts", "text", "result"],
 };
 const IMAGE = /^(https?:\/\/|data:image\/(png|jpe?g|gif|webp|avif|bmp);base64,)/i;
+const RESULTS = ["function_call_output", "tool_result", "tool_call_response"];
 const DEPTH_MAX = 8;
 
 // The parts of `value`, which is the input (side "user") or output (side "assistant") of a trace.
@@ -25,11 +26,11 @@ export function said(value, side) {
   return parts.length ? parts : [{ kind: "json", value }];
 }
 
-// The instructions in front of a history, as text; null where there are none.
+// The instructions in front of a history or beside it, as text; null where there are none.
 export function instructions(value) {
   const history = historyIn(value);
-  const found = history?.filter((message) => speaker(message) === "system") ?? [];
-  const text = found.flatMap((message) => inside(body(message), "user", 1) ?? [])
+  const found = history?.filter((message) => speaker(message) === "system").map(body) ?? [];
+  const text = [...found, value?.system_instructions].flatMap((told) => inside(told, "user", 1) ?? [])
     .filter((part) => part.kind === "text").map((part) => part.text).join("\n\n");
   return text || null;
 }
@@ -77,6 +78,7 @@ function ofObject(object, side, depth) {
   const special = ofImage(object) ?? ofTool(object);
   if (special) return [special];
   if (object.type === "reasoning" || object.type === "thinking") return [];
+  if (object.type === "blob") return [{ kind: "json", value: object }];
   const calls = (object.tool_calls ?? object.kwargs?.tool_calls ?? []).map(ofTool).filter(Boolean);
   if (speaker(object)) return [...(inside(body(object), side, depth + 1) ?? []), ...calls];
   for (const name of NAMES[side]) {
@@ -88,11 +90,15 @@ function ofObject(object, side, depth) {
   return members.length === 1 ? inside(members[0], side, depth + 1) : null;
 }
 
+// OpenTelemetry's parts are {"type": "blob", "content"} and {"type": "uri", "uri"}; OpenInference's {"image": {"image"}}.
 function ofImage(object) {
-  const inline = object.inline_data ?? object.inlineData ?? (object.source?.type === "base64" ? object.source : null);
+  const inline = object.inline_data ?? object.inlineData ?? (object.source?.type === "base64" ? object.source : null)
+    ?? (object.type === "blob" ? object : null);
   const type = inline?.mime_type ?? inline?.mimeType ?? inline?.media_type;
-  const url = inline ? `data:${type};base64,${inline.data}`
-    : object.image_url?.url ?? object.image_url ?? (object.type === "image" ? object.source?.url ?? object.url : null);
+  const url = inline ? `data:${type};base64,${inline.data ?? inline.content}`
+    : object.image_url?.url ?? object.image_url ?? object.image?.image?.url
+      ?? (object.type === "image" ? object.source?.url ?? object.url : null)
+      ?? (object.type === "uri" && object.modality === "image" ? object.uri : null);
   return typeof url === "string" && IMAGE.test(url) ? { kind: "image", url } : null;
 }
 
@@ -103,10 +109,11 @@ function ofTool(object) {
   if (call && typeof call === "object" && typeof call.name === "string") {
     return { kind: "tool", name: call.name, detail: decoded(call.arguments ?? call.args ?? call.input ?? null) };
   }
-  const result = object.function_response ?? object.functionResponse
-    ?? (["function_call_output", "tool_result"].includes(object.type) || speaker(object) === "tool" ? object : null);
+  const isResult = RESULTS.includes(object.type) || (speaker(object) === "tool" && object.content !== undefined);
+  const result = object.function_response ?? object.functionResponse ?? (isResult ? object : null);
   if (!result) return null;
-  return { kind: "tool", name: result.name ?? "result", detail: decoded(result.output ?? result.response ?? result.content ?? null) };
+  const detail = decoded(result.output ?? result.response ?? result.result ?? result.content ?? null);
+  return { kind: "tool", name: result.name ?? "result", detail };
 }
 
 function decoded(text) {
@@ -131,7 +138,7 @@ function speaker(item) {
   if (item.type === "function_call_output") return "tool";
   const name = item.role ?? item.author ?? (item.content !== undefined ? item.type : null)
     ?? (item.kwargs && Array.isArray(item.id) ? item.id.at(-1) : null);
-  return typeof name === "string" ? SPEAKERS[name.toLowerCase()] ?? null : null;
+  return typeof name === "string" ? SPEAKERS.get(name.toLowerCase()) ?? null : null;
 }
 
-const body = (message) => message.content ?? message.parts ?? message.text ?? message.kwargs?.content ?? null;
+const body = (message) => message.content ?? message.parts ?? message.contents ?? message.text ?? message.kwargs?.content ?? null;

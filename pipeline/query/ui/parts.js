@@ -33,11 +33,12 @@ export function Markdown({ text }) {
   useLayoutEffect(() => { node.current.replaceChildren(plain(text)); node.current.className = "prose raw"; }, [text]);
   useEffect(() => {
     if (!near || text.length > MARKDOWN_CHARACTERS_MAX) return undefined;
+    const drawn = node.current; // a part that is gone has no node any more, a moment before its effects end
     let wanted = true;
     readyMarkdown().then(({ elements }) => {
       if (!wanted) return;
-      node.current.replaceChildren(elements(text));
-      node.current.className = "prose";
+      drawn.replaceChildren(elements(text));
+      drawn.className = "prose";
     });
     return () => { wanted = false; };
   }, [near, text]);
