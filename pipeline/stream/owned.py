@@ -51,9 +51,10 @@ class Owned:
         self._is_live = True
 
     def lose(self, numbers: Iterable[int]) -> None:
-        """Give some partitions up that another worker has taken."""
+        """Give some partitions up that another worker has taken; all may have been given up meanwhile."""
         for number in numbers:
-            self._partitions[number].is_lost = True
+            if (partition := self._partitions.get(number)) is not None:
+                partition.is_lost = True
 
     @property
     def orphans(self) -> frozenset[Partition]:

@@ -60,6 +60,17 @@ def test_an_assignment_during_the_recovery_of_another_ends_it() -> None:
     assert list(owned) == []
 
 
+def test_partitions_that_another_has_taken_may_have_been_given_up_meanwhile() -> None:
+    owned = Owned(LOG_ID)
+    owned.assign([1, 2])
+    list(owned.begin({}))
+    owned.lose([1])
+    assert [partition.number for partition in owned] == [2]
+    owned.drop()
+    owned.lose([2])
+    assert (list(owned), owned.orphans) == ([], frozenset())
+
+
 def test_a_lost_partition_is_not_live() -> None:
     owned = Owned(LOG_ID)
     owned.assign([1])
