@@ -13,7 +13,8 @@ in the middle of a transaction would hold back the outputs of all others from wh
 """
 
 import asyncio
-from collections.abc import Awaitable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from functools import partial
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -62,7 +63,7 @@ class TransactionalFence:
         """Take these partitions, several at a time."""
         await self.give_up()
         self._producers = {number: self._producer_of(number) for number in numbers}
-        await _a_few_at_once(producer.start() for producer in self._producers.values())
+        await _a_few_at_once(producer.start for producer in self._producers.values())
 
     async def confirm(self, changelog: Topic) -> Collection[int]:
         """Write, under each id, that a key without a value has none."""
@@ -75,7 +76,7 @@ class TransactionalFence:
                 count_fenced(number, error)
                 fenced.append(number)
 
-        await _a_few_at_once(write(number, producer) for number, producer in self._producers.items())
+        await _a_few_at_once(partial(write, number, producer) for number, producer in self._producers.items())
         return fenced
 
     def writer_of(self, partition: Partition) -> Publisher:
@@ -119,11 +120,11 @@ def count_fenced(number: int, error: Fenced) -> None:
     _log.warning("partition given up: another worker has taken it", partition=number, reason=str(error))
 
 
-async def _a_few_at_once(steps: Iterable[Awaitable[None]]) -> None:
+async def _a_few_at_once(steps: Iterable[Callable[[], Awaitable[None]]]) -> None:
     turns = asyncio.Semaphore(AT_ONCE_MAX)
 
-    async def take_turn(step: Awaitable[None]) -> None:
+    async def take_turn(step: Callable[[], Awaitable[None]]) -> None:
         async with turns:
-            await step
+            await step()
 
     await asyncio.gather(*(take_turn(step) for step in steps))
