@@ -22,6 +22,7 @@ from mode.threads import WorkerThread
 from pipeline.stream import faust_internals
 from pipeline.stream.owned import Owned
 from pipeline.stream.partition import Partition
+from pipeline.topics import TRACES
 
 BATCHES_AHEAD_MAX: Final = 4
 POLL_SECONDS_MAX: Final = 0.25
@@ -97,9 +98,23 @@ class BulkConsumer(driver.Consumer):  # type: ignore[misc]
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Do nothing: Faust's look for stuck streams knows only its own queues; `worker` has a watchdog."""
 
+    async def perform_seek(self) -> None:
+        """Read on where each partition stands; called when recovery is over.
+
+        Faust would look up again what is committed. What another worker committed while this one was paused would lead
+        it past records that it never applied, and what it says of those behind them would be false.
+        """
+        places = {TP(TRACES.name, partition.number): partition.next_offset for partition in self.app.intake.owned}
+        await faust_internals.seek(self, places)
+
     async def _drain_messages(self, fetcher: Any) -> None:
+        """Drain until the end, for ever.
+
+        Faust stops its fetcher first, perhaps in the middle of a poll whose records are lost with that, and a recovery
+        that ends then would start it again. So nothing is read any more once the app stops.
+        """
         try:
-            while not (self.should_stop or fetcher.should_stop):
+            while not (self.should_stop or fetcher.should_stop or self.app.should_stop):
                 await self._drain_once()
         except (asyncio.CancelledError, *self.consumer_stopped_errors):
             if not self.app.should_stop:  # else this is how the end looks from here
