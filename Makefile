@@ -30,10 +30,10 @@ format: setup
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
 
-check: setup ## lint, types, house rules, unit tests (2 minutes)
+check: setup ## lint, types, house rules, unit tests, 300 simulated schedules (3 minutes)
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/pytest -q tests/tidy tests/unit
+	@$(BIN)/pytest -q tests/tidy tests/unit tests/simulation
 
 machine: setup
 	@tests/install_packages
@@ -43,7 +43,7 @@ test: check machine ## everything a release must pass (20 minutes)
 	@$(BIN)/pytest -q --durations=10 tests/deploy tests/integration tests/contract tests/browser
 
 fault: machine ## long, seeded fault suites: make fault SEED=1
-	@$(BIN)/pytest -q tests/fault --seed $(or $(SEED),1)
+	@$(BIN)/pytest -q tests/simulation tests/fault --seed $(or $(SEED),1) --schedules 10000
 
 bench: setup ## measure, side by side
 	@$(BIN)/threadline bench

@@ -1,0 +1,71 @@
+"""What goes wrong, when, and for how long: drawn from a seed."""
+
+import random
+from collections.abc import Iterator, Mapping
+from typing import Final, Literal, NamedTuple
+
+from tests.simulation.network import Moment
+
+FaultKind = Literal[
+    "kill",
+    "kill at a request",
+    "pause",
+    "pause at a request",
+    "stop",
+    "join",
+    "trouble",
+    "slowness",
+    "leader",
+    "silence",
+    "compaction",
+    "all off",
+]
+
+WEIGHTS: Final[Mapping[FaultKind, int]] = {
+    "kill": 4,
+    "kill at a request": 8,
+    "pause": 3,
+    "pause at a request": 4,
+    "stop": 3,
+    "join": 3,
+    "trouble": 4,
+    "slowness": 2,
+    "leader": 2,
+    "silence": 2,
+    "compaction": 4,
+    "all off": 1,
+}
+LONGER: Final = frozenset[FaultKind]({"silence", "all off"})
+"""These take twice as long as others, so that threads close meanwhile."""
+NEED_FENCE: Final = frozenset[FaultKind]({"pause", "pause at a request"})
+REST_SECONDS: Final = (0.05, 1.0)
+FAULT_SECONDS: Final = (0.1, 1.2)
+PAUSE_SESSIONS: Final = (0.5, 2.2)
+REQUESTS_MAX: Final = 8
+
+
+class Fault(NamedTuple):
+    """What happens after `rest_seconds`, for `seconds`; `choice` (0 to 1) says to whom.
+
+    What happens at a request does so at the `requests`-th from then on, before or after the broker acts.
+    """
+
+    kind: FaultKind
+    rest_seconds: float
+    seconds: float
+    choice: float
+    requests: int
+    moment: Moment
+
+
+def drawn(chance: random.Random, *, count: int, is_fenced: bool, session_seconds: float) -> Iterator[Fault]:
+    """Yield faults; without a fence none that makes a worker go on after others have taken its partitions."""
+    weights = {kind: weight for kind, weight in WEIGHTS.items() if is_fenced or kind not in NEED_FENCE}
+    for _ in range(count):
+        [kind] = chance.choices(list(weights), list(weights.values()))
+        is_pause = kind in NEED_FENCE
+        seconds = chance.uniform(*PAUSE_SESSIONS) * session_seconds if is_pause else chance.uniform(*FAULT_SECONDS)
+        seconds *= 1 + (kind in LONGER)
+        moment: Moment = chance.choice(("before", "after"))
+        rest_seconds, choice = chance.uniform(*REST_SECONDS), chance.random()
+        yield Fault(kind, rest_seconds, seconds, choice, chance.randint(1, REQUESTS_MAX), moment)
