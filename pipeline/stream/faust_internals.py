@@ -92,6 +92,16 @@ async def fetch_committed(consumer: Any, partitions: Iterable[TP]) -> dict[int, 
     return {number: (entry.offset, entry.metadata or "") for number, entry in committed.items()}
 
 
+def is_latest_recovery(table: Any, active_tps: Any) -> bool:
+    """Tell whether the recovery that ended with these partitions is that of the latest assignment.
+
+    Recovery hears of an assignment last; until then the one before may end. The set is made anew for each.
+    """
+    recovery = table.app.tables.recovery
+    is_of_latest_heard: bool = recovery.actives_for_table[table] is active_tps
+    return is_of_latest_heard and recovery._generation_id == table.app.consumer_generation_id
+
+
 async def seek(consumer: Any, starts: Mapping[TP, int]) -> bool:
     """Read each partition from its offset on; return False where one is not assigned any more."""
     try:

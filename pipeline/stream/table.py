@@ -69,6 +69,8 @@ class ThreadsTable(Table):  # type: ignore[misc]
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
         """Go live at the committed offsets. Faust ignores what is raised here, so a failure crashes the app."""
         try:
+            if not faust_internals.is_latest_recovery(self, active_tps):
+                return  # what is owned by now was not read by that recovery; it is recovered next
             await super().on_recovery_completed(active_tps, standby_tps)
             generation_id = self.app.consumer_generation_id
             inputs = [TP(TRACES.name, tp.partition) for tp in active_tps]

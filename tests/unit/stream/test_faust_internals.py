@@ -107,6 +107,13 @@ def test_recovery_looks_at_no_more_of_an_event_than_its_place() -> None:
     assert bulk.Place._fields == ("tp", "offset")
 
 
+def test_recovery_keeps_a_set_of_its_own_for_each_assignment_and_hands_that_one_on() -> None:
+    heard = inspect.getsource(Recovery.on_rebalance)
+    assert "self.actives_for_table.clear()" in heard
+    assert "self._generation_id = generation_id" in heard
+    assert "self.actives_for_table[table]," in inspect.getsource(Recovery.on_recovery_completed)
+
+
 def test_a_crash_is_known_by_its_reason() -> None:
     assert "self.crash_reason = reason" in inspect.getsource(Service._crash)
     assert tuple(inspect.signature(Service.wait).parameters) == ("self", "coros", "timeout")
