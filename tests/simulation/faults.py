@@ -1,7 +1,7 @@
 """What goes wrong, when, and for how long: drawn from a seed."""
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final, Literal, NamedTuple
 
 from tests.simulation.network import Moment
@@ -24,8 +24,8 @@ FaultKind = Literal[
 WEIGHTS: Final[Mapping[FaultKind, int]] = {
     "kill": 4,
     "kill at a request": 8,
-    "pause": 3,
-    "pause at a request": 4,
+    "pause": 4,
+    "pause at a request": 5,
     "stop": 3,
     "join": 3,
     "trouble": 4,
@@ -40,7 +40,7 @@ LONGER: Final = frozenset[FaultKind]({"silence", "all off"})
 NEED_FENCE: Final = frozenset[FaultKind]({"pause", "pause at a request"})
 REST_SECONDS: Final = (0.05, 1.0)
 FAULT_SECONDS: Final = (0.1, 1.2)
-PAUSE_SESSIONS: Final = (0.5, 2.2)
+PAUSE_SESSIONS: Final = (0.5, 3.0)
 REQUESTS_MAX: Final = 8
 
 
@@ -58,9 +58,16 @@ class Fault(NamedTuple):
     moment: Moment
 
 
-def drawn(chance: random.Random, *, count: int, is_fenced: bool, session_seconds: float) -> Iterator[Fault]:
-    """Yield faults; without a fence none that makes a worker go on after others have taken its partitions."""
-    weights = {kind: weight for kind, weight in WEIGHTS.items() if is_fenced or kind not in NEED_FENCE}
+def kinds_of(*, is_fenced: bool) -> Collection[FaultKind]:
+    """Return what may happen: without a fence no worker may go on after others have taken its partitions."""
+    return WEIGHTS.keys() - (frozenset() if is_fenced else NEED_FENCE)
+
+
+def drawn(
+    chance: random.Random, kinds: Collection[FaultKind], *, count: int, session_seconds: float
+) -> Iterator[Fault]:
+    """Yield faults of these kinds."""
+    weights = {kind: weight for kind, weight in WEIGHTS.items() if kind in kinds}
     for _ in range(count):
         [kind] = chance.choices(list(weights), list(weights.values()))
         is_pause = kind in NEED_FENCE

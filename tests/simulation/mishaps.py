@@ -16,17 +16,20 @@ from tests.simulation.worker import Worker
 WORKERS_MAX: Final = 3
 SKEWS_MS: Final = (-3000, -400, 0, 0, 700)
 TROUBLE: Final = 0.3
+LOOKS_AFTER_SECONDS: Final = (0.4, 0.8)
+"""What a worker that goes on too late has done by then is soon made good by the rightful owner."""
 SLOWNESS: Final = 20.0
 
 
 class Mishaps:
-    """Lets faults happen to `workers`, which others add to and take from."""
+    """Lets faults happen to `workers`, which others add to and take from; `look` is called when harm may show."""
 
     def __init__(
         self,
         workers: list[Worker],
         *,
         join: Callable[[], None],
+        look: Callable[[], None],
         loop: Loop,
         broker: Broker,
         network: Network,
@@ -36,6 +39,7 @@ class Mishaps:
     ) -> None:
         self._workers: Final = workers
         self._join: Final = join
+        self._look: Final = look
         self._loop: Final = loop
         self._broker: Final = broker
         self._network: Final = network
@@ -95,6 +99,8 @@ class Mishaps:
         if worker.process.is_stopped:
             self._note("goes on", worker.name)
             self._loop.resume(worker.process)
+            for seconds in LOOKS_AFTER_SECONDS:
+                self._loop.call_later(seconds, self._look, context=in_nobodys_name())
 
     async def _let_join(self, _: Fault) -> None:
         if len(self._workers) < WORKERS_MAX:

@@ -13,6 +13,8 @@ from tests.simulation.broker import Outdated
 from tests.simulation.loop import Loop, Process, in_nobodys_name
 
 REQUEST_SECONDS_MAX: Final = 1.0
+DELAY_SECONDS_MAX: Final = 0.3
+"""So short that neither a heartbeat nor a write of a killed process is later than a session lasts."""
 WRITES: Final = frozenset({"publish", "publish state", "end transaction"})
 
 Outcome = Literal["done", "lost", "done, not confirmed", "done in part, not confirmed", "done twice"]
@@ -57,7 +59,7 @@ class Network:
         return Fate(outcome, self._delay(), self._delay())
 
     def _delay(self) -> float:
-        return min(self._chance.expovariate(1 / self._delay_seconds) * self.slowness, 0.4 * REQUEST_SECONDS_MAX)
+        return min(self._chance.expovariate(1 / self._delay_seconds) * self.slowness, DELAY_SECONDS_MAX)
 
     def pass_by(self, process: Process, moment: Moment) -> None:
         """Let whoever lies in wait for this process know that it is here."""

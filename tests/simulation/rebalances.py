@@ -183,6 +183,8 @@ class Rebalances:
         assigned = InOrder([*inputs, *changelogs])
         await self.table.on_rebalance(assigned, set(), assigned, given.generation)
         if given.generation == self._app.consumer_generation_id:
+            recovery = self._app.tables.recovery
+            recovery.actives_for_table, recovery._generation_id = {self.table: InOrder(changelogs)}, given.generation
             if self._recovery is not None:
                 self._recovery.cancel()
             self._recovery = self._tasks.begin(self._recover_unless_lost, inputs, changelogs, given.generation)
@@ -191,7 +193,8 @@ class Rebalances:
         """Recover; Faust leaves it to the next recovery where partitions are not assigned any more."""
         with suppress(IllegalStateError):
             await self._read_changelogs(changelogs)
-            hook = self._tasks.begin(self.table.on_recovery_completed, InOrder(changelogs), set())
+            actives = self._app.tables.recovery.actives_for_table[self.table]
+            hook = self._tasks.begin(self.table.on_recovery_completed, actives, set())
             await asyncio.wait([hook])
             if self._app.consumer_generation_id == generation:
                 await self._let_input_flow(inputs)
@@ -245,7 +248,7 @@ class Rebalances:
             should_stop=False,
             consumer_generation_id=-1,
             tables=SimpleNamespace(
-                recovery=SimpleNamespace(active_tps=()),
+                recovery=SimpleNamespace(active_tps=(), actives_for_table={}, _generation_id=0),
                 changelog_queue=SimpleNamespace(force_put_nowait=self._note_progress),
             ),
             crash=crash,

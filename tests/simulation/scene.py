@@ -32,7 +32,7 @@ class Scene:
         return cls(
             partitions=chance.randint(1, 3),
             threads=chance.randint(2, 8),
-            workers=chance.randint(1, 2),
+            workers=chance.choice((1, 2, 2, 3)),
             faults=chance.randint(3, 8),
             is_fenced=chance.random() < 0.8,
             slice_max=chance.choice((1, 2, 1000)),

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Collection
 from contextlib import ExitStack
 from itertools import count
 from typing import Final
@@ -11,7 +12,7 @@ import structlog
 
 from pipeline.stream import lifecycle
 from tests.simulation.broker import Broker
-from tests.simulation.faults import drawn
+from tests.simulation.faults import NEED_FENCE, FaultKind, drawn, kinds_of
 from tests.simulation.group import Group
 from tests.simulation.loop import Loop, in_nobodys_name
 from tests.simulation.mishaps import Mishaps
@@ -45,9 +46,12 @@ class SimulatedClock:
 
 
 class Simulation:
-    """One schedule, from its seed. `without_fence` takes the fence away where the seed has one, all else as it is."""
+    """One schedule, from its seed, perhaps with faults of some `kinds` only.
 
-    def __init__(self, seed: int, *, without_fence: bool = False) -> None:
+    Kinds that need a fence bring one; `without_fence` takes it away, all else as it is.
+    """
+
+    def __init__(self, seed: int, *, kinds: Collection[FaultKind] | None = None, without_fence: bool = False) -> None:
         chance = random.Random(seed)
         scene = Scene.drawn(chance)
         self.scene: Final = scene
@@ -55,7 +59,9 @@ class Simulation:
         self.loop: Final = Loop(step_seconds=scene.step_seconds)
         self.clock: Final = SimulatedClock(self.loop)
         session_seconds = scene.pace.session
-        faults = drawn(chance, count=scene.faults, is_fenced=scene.is_fenced, session_seconds=session_seconds)
+        has_fence = scene.is_fenced or bool(NEED_FENCE.intersection(kinds or ()))
+        kinds = kinds or kinds_of(is_fenced=has_fence)
+        faults = drawn(chance, kinds, count=scene.faults, session_seconds=session_seconds)
         self._faults: Final = list(faults)
         self._chance: Final = chance
         broker = Broker(self.loop.time, partitions=scene.partitions)
@@ -67,8 +73,8 @@ class Simulation:
             Group(self.loop, broker, chance, session_seconds=session_seconds),
             network,
             scene.pace,
-            is_fenced=scene.is_fenced and not without_fence,
-            keeps_metadata=scene.is_fenced,
+            is_fenced=has_fence and not without_fence,
+            keeps_metadata=has_fence,
         )
         self._expectation: Final = Expectation(broker)
         self._workers: Final[list[Worker]] = []
@@ -92,6 +98,7 @@ class Simulation:
         mishaps = Mishaps(
             self._workers,
             join=self._join,
+            look=self._audit,
             loop=self.loop,
             broker=around.broker,
             network=around.network,
@@ -132,7 +139,8 @@ class Simulation:
         self.outcome.wrong += [*self.outcome.verdict.examples, *again]
 
     def _audit(self) -> None:
-        self.outcome.wrong += self._expectation.audit()
+        if not self._is_over:
+            self.outcome.wrong += self._expectation.audit()
 
     def _join(self) -> None:
         if not self._is_over:
@@ -154,9 +162,15 @@ class Simulation:
         self.outcome.steps.append((round(self.loop.time(), 6), *what))
 
 
-def simulate(seed: int, *, rule: Rule | None = None, without_fence: bool = False) -> Outcome:
+def simulate(
+    seed: int,
+    *,
+    kinds: Collection[FaultKind] | None = None,
+    rule: Rule | None = None,
+    without_fence: bool = False,
+) -> Outcome:
     """Run the schedule of one seed, if need be with a rule of the stage broken."""
-    simulation = Simulation(seed, without_fence=without_fence)
+    simulation = Simulation(seed, kinds=kinds, without_fence=without_fence)
     if rule is None:
         return simulation.run()
     with broken(rule, simulation.clock):

@@ -39,8 +39,8 @@ class Pace:
     """How the workers of a simulation are set, in seconds and records."""
 
     thread_timeout: float = 1.2
-    session: float = 2.0
-    heartbeat: float = 0.4
+    session: float = 1.5
+    heartbeat: float = 0.3
     tick: float = 0.4
     flush: float = 0.25
     commit: float = 1.0
