@@ -44,6 +44,14 @@ def sink() -> None:
 
 
 @threadline.command()
+def evaluate() -> None:
+    """Score closed threads."""
+    from pipeline.commands import evaluate as command  # noqa: PLC0415
+
+    sys.exit(command.run(settings.load()))
+
+
+@threadline.command()
 def migrate() -> None:
     """Bring topics and tables to the declared state."""
     from pipeline.commands import migrate as command  # noqa: PLC0415
@@ -83,7 +91,9 @@ def dev(*, data_dir: Path, port: int, thread_timeout: str | None, sample: bool) 
 
 @threadline.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
-@click.option("--kill", type=click.Choice(["worker", "sink", "clickhouse"]), help="Kill this process by -9 midway.")
+@click.option(
+    "--kill", type=click.Choice(["worker", "evaluate", "sink", "clickhouse"]), help="Kill this process by -9 midway."
+)
 @click.option("--conversations", type=int, default=300, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
 def demo(*, as_json: bool, kill: str | None, conversations: int, seed: int) -> None:
@@ -91,6 +101,62 @@ def demo(*, as_json: bool, kill: str | None, conversations: int, seed: int) -> N
     from pipeline.commands import demo as command  # noqa: PLC0415
 
     sys.exit(command.run(as_json=as_json, kill=kill, conversations=conversations, seed=seed))
+
+
+@threadline.group()
+@click.option(
+    "--file", type=click.Path(path_type=Path, dir_okay=False), envvar="THREADLINE_GATEWAY_KEYS_FILE", required=True,
+    help="The file of keys.  [env: THREADLINE_GATEWAY_KEYS_FILE]",
+)  # fmt: skip
+@click.pass_context
+def keys(context: click.Context, file: Path) -> None:
+    """Make, list and revoke API keys; a running `serve` takes the change within seconds."""
+    context.obj = file
+
+
+@keys.command("create")
+@click.option("--name", required=True, help="Whose key it is, for the list.")
+@click.option("--workspace", "workspaces", multiple=True, help="A workspace that the key holds; * for every one.")
+@click.option(
+    "--right", "rights", multiple=True, type=click.Choice(["ingest", "read", "annotate", "admin"]),
+    help="What its holder may do.  [default: ingest, read, annotate]",
+)  # fmt: skip
+@click.option("--days", type=click.IntRange(min=1), default=None, help="The key expires after so many days.")
+@click.option("--replaces", default=None, metavar="ID", help="Take workspaces and rights of this key, which then ends.")
+@click.option(
+    "--overlap-hours", type=click.FloatRange(min=0), default=24.0, show_default=True,
+    help="How long the replaced key still counts.",
+)  # fmt: skip
+@click.pass_obj
+def create_key(
+    file: Path, *, name: str, workspaces: tuple[str, ...], rights: tuple[str, ...], days: int | None,
+    replaces: str | None, overlap_hours: float,
+) -> None:  # fmt: skip
+    """Make a key and print it, the only time that it can be seen."""
+    from pipeline.commands import keys as command  # noqa: PLC0415
+
+    wanted = command.Wanted(name=name, workspaces=workspaces, rights=rights, days=days)
+    click.echo(command.create(file, wanted, replaces=replaces, overlap_hours=overlap_hours))
+
+
+@keys.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+@click.pass_obj
+def list_keys(file: Path, *, as_json: bool) -> None:
+    """Show the keys, without what could be used as one."""
+    from pipeline.commands import keys as command  # noqa: PLC0415
+
+    command.show(file, as_json=as_json)
+
+
+@keys.command("revoke")
+@click.argument("identity", metavar="ID")
+@click.pass_obj
+def revoke_key(file: Path, identity: str) -> None:
+    """End a key at once."""
+    from pipeline.commands import keys as command  # noqa: PLC0415
+
+    command.revoke(file, identity)
 
 
 @threadline.group(invoke_without_command=True)
@@ -123,6 +189,17 @@ def query(*, as_json: bool, traces: int | None, quick: bool) -> None:
     from pipeline.commands.bench import query as command  # noqa: PLC0415
 
     command.run(as_json=as_json, traces=traces, quick=quick)
+
+
+@bench.command(name="evaluate")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+@click.option("--threads", type=click.IntRange(min=1), default=None, help="Closed threads.  [default: 20,000]")
+@click.option("--quick", is_flag=True, help="A fifth of the threads.")
+def bench_evaluate(*, as_json: bool, threads: int | None, quick: bool) -> None:
+    """Score closed threads of ten turns by heuristics: threads a second of one core."""
+    from pipeline.commands.bench import evaluate as command  # noqa: PLC0415
+
+    command.run(as_json=as_json, threads=threads, quick=quick)
 
 
 @threadline.command(hidden=True)

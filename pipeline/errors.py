@@ -4,17 +4,21 @@ ThreadlineError
 ├── Refused              tell the caller (4xx); the input is at fault
 │   ├── Malformed            400: a field is wrong; the message names it
 │   │   └── Unprocessable        422: nothing in the request can be used
-│   ├── Unauthorized         401/403: the caller may not do this
+│   ├── Unauthorized         403: the caller may not do this
+│   │   └── Unauthenticated      401: nobody knows who calls
 │   ├── Unknown              404: no such thing
 │   ├── Conflict             409: the state of the thing forbids it
+│   ├── TimedOut             408: the request did not come to its end
 │   └── TooLarge             413: over a stated limit
 ├── TransientError       try again later
 │   ├── BrokerUnavailable    Kafka did not take or give records
 │   ├── StorageUnavailable   ClickHouse did not answer, or said "later"
+│   ├── ModelUnavailable     a language model did not answer in time, or said "later"
 │   └── Overloaded           a bound on work in flight is reached; carries when to come back
 ├── PermanentError       the same input fails again: to dead-letters
 │   ├── Undecodable          a record is not what its schema says
-│   └── Unstorable           ClickHouse refuses this row
+│   ├── Unstorable           ClickHouse refuses this row
+│   └── Unevaluable          a thread cannot be evaluated
 ├── Fenced               let go: another process owns it now
 └── FatalError           stop the process and say why
     ├── InvalidSettings      a setting, or a relation between settings, cannot be
@@ -58,6 +62,12 @@ class Unauthorized(Refused):
     status = 403
 
 
+class Unauthenticated(Unauthorized):
+    """Nobody knows who calls: there is no key, or none that counts."""
+
+    status = 401
+
+
 class Unknown(Refused):
     """There is no such thing."""
 
@@ -68,6 +78,12 @@ class Conflict(Refused):
     """The state of the thing forbids it."""
 
     status = 409
+
+
+class TimedOut(Refused):
+    """The request did not come to its end in time."""
+
+    status = 408
 
 
 class TooLarge(Refused):
@@ -92,6 +108,14 @@ class StorageUnavailable(TransientError):
         self.code: Final = code
 
 
+class ModelUnavailable(TransientError):
+    """A language model did not answer in time, or asked to come back later, after `retry_after_seconds` if it said."""
+
+    def __init__(self, reason: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after_seconds: Final = retry_after_seconds
+
+
 class Overloaded(TransientError):
     """A bound on work in flight is reached."""
 
@@ -114,6 +138,10 @@ class Unstorable(PermanentError):
     def __init__(self, reason: str, *, code: int = 0) -> None:
         super().__init__(reason)
         self.code: Final = code
+
+
+class Unevaluable(PermanentError):
+    """A thread, or its evaluator's answer, is such that no score can be given."""
 
 
 class Fenced(ThreadlineError):

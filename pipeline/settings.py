@@ -6,7 +6,8 @@ name that Opik's users know.
 
 import re
 from collections.abc import Iterator
-from typing import Final, Self
+from pathlib import Path
+from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -43,6 +44,14 @@ class KafkaSettings(BaseSettings):
     model_config = _from("THREADLINE_KAFKA_")
 
     bootstrap: str = "127.0.0.1:9092"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_username: str = ""
+    sasl_password: SecretStr = SecretStr("")
+    sasl_password_file: Path | None = Field(None, description="Holds the password; it wins over the variable.")
+    tls_ca_file: Path | None = Field(None, description="Authorities that brokers may be signed by; else the system's.")
+    tls_certificate_file: Path | None = Field(None, description="Our own certificate, where brokers ask for one.")
+    tls_key_file: Path | None = None
     partitions: int = Field(64, ge=1, le=4096, description="Partitions of every topic that does not declare its own.")
     replication_factor: int = Field(1, ge=1, le=9)
     retention_hours: int = Field(168, ge=1, description="How long events stay in Kafka.")
@@ -55,6 +64,16 @@ class KafkaSettings(BaseSettings):
         "since it reports the base offset of the last batch as the end of the log.",
     )
 
+    @property
+    def uses_tls(self) -> bool:
+        """Whether connections are encrypted."""
+        return self.security_protocol in {"SSL", "SASL_SSL"}
+
+    @property
+    def uses_sasl(self) -> bool:
+        """Whether we say who we are, by a user name and a password."""
+        return self.security_protocol in {"SASL_PLAINTEXT", "SASL_SSL"}
+
 
 class ClickHouseSettings(BaseSettings):
     """How to reach ClickHouse over HTTP."""
@@ -66,6 +85,9 @@ class ClickHouseSettings(BaseSettings):
     database: str = "threadline"
     user: str = "default"
     password: SecretStr = SecretStr("")
+    password_file: Path | None = Field(None, description="Holds the password; it wins over the variable.")
+    tls: bool = Field(default=False, description="Speak HTTPS; the port is then 8443 as a rule.")
+    tls_ca_file: Path | None = Field(None, description="Authorities that may sign the server; else the system's.")
     connect_timeout_seconds: float = Field(5.0, gt=0)
     request_timeout_seconds: float = Field(60.0, gt=0)
 
@@ -77,11 +99,27 @@ class GatewaySettings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
+    keys_file: Path | None = Field(
+        None, description="The API keys, as `threadline keys` writes them; a change counts within seconds."
+    )
+    open_to_all: bool = Field(
+        default=False, description="Without keys, let in everybody who reaches the port, from other machines too."
+    )
+    policy_file: Path | None = Field(
+        None, description="Quotas and masking by workspace, in JSON; a change counts within seconds."
+    )
     body_bytes_max: int = Field(64 * 1024 * 1024, ge=1024, description="Largest request body, decompressed.")
+    body_idle_seconds_max: float = Field(30.0, gt=0, description="A body of which nothing comes for so long is a 408.")
+    head_bytes_max: int = Field(65_536, ge=4096, description="Largest request line and headers; larger is a 431.")
+    head_seconds_max: float = Field(20.0, gt=0, description="Longest wait for the headers, from the first byte on.")
     event_bytes_max: int = Field(48 * 1024 * 1024, ge=1024, description="Largest encoded event.")
     batch_items_max: int = Field(1000, ge=1, description="Most items in one request (Opik: 1000).")
     in_flight_bytes_max: int = Field(
         256 * 1024 * 1024, ge=1024, description="Bytes of bodies in hand, and of records that Kafka has not acked."
+    )
+    in_flight_records_max: int = Field(200_000, ge=1, description="Records that Kafka has not acked.")
+    workspace_share_max: float = Field(
+        1.0, gt=0, le=1, description="Share of the bytes and records in flight that one workspace may hold."
     )
     key_bytes_max: int = Field(4096, ge=64, description="Longest workspace, project name and thread id, each.")
     commands_in_flight_max: int = Field(10_000, ge=1000, description="Commands that wait for the stream's decision.")
@@ -91,7 +129,17 @@ class GatewaySettings(BaseSettings):
         1.0, ge=0, description="How long storage is asked again for what may not be stored yet, before a 404."
     )
     retry_after_seconds: int = Field(2, ge=1, description="When an overloaded gateway asks clients to come back.")
+    processes: int = Field(
+        1, ge=1, le=64, description="Processes behind the port, each with an operator's port of its own: +0, +1, ..."
+    )
+    share_port: bool = Field(default=False, description="Let other processes listen on the port, too (SO_REUSEPORT).")
+    cors_origins: str = Field("", description="Origins whose pages may call the API, comma-separated; empty: none.")
     shutdown_seconds: float = Field(25.0, gt=0, description="How long requests in flight may take to finish.")
+    live_listeners_max: int = Field(500, ge=1, description="Most pages that listen to what happens to threads.")
+    live_queue_events_max: int = Field(
+        256, ge=2, description="Events that wait for one page; one that does not keep up reads its list again."
+    )
+    live_beat_seconds: float = Field(15.0, gt=0, description="How often a silent stream shows that it is alive.")
 
 
 class StreamSettings(BaseSettings):
@@ -122,6 +170,53 @@ class StreamSettings(BaseSettings):
     def thread_timeout_ms(self) -> int:
         """The silence after which a thread is closed, in milliseconds."""
         return duration_ms(self.thread_timeout)
+
+
+class EvaluateSettings(BaseSettings):
+    """The process that scores closed threads."""
+
+    model_config = _from("THREADLINE_EVALUATE_")
+
+    default_evaluators: str = Field(
+        "", description="Evaluators for the threads of projects without a rule, by name, separated by commas."
+    )
+    sessions_in_flight_max: int = Field(
+        5000, ge=1, description="Closed sessions in hand; above this nothing more is read."
+    )
+    snapshot_interval_ms: int = Field(1000, ge=10, description="How often it is looked how far storage must have come.")
+    storage_poll_ms: int = Field(100, ge=10, description="How often it is looked how far storage has come.")
+    transcripts_at_once_max: int = Field(100, ge=1, description="Transcripts read with one query.")
+    reads_concurrency_max: int = Field(2, ge=1)
+    transcript_bytes_max: int = Field(
+        16 * 1024 * 1024, ge=1024, description="Threads with larger payloads go to the dead letters."
+    )
+    evaluator_seconds_max: float = Field(
+        300.0, gt=0, description="Longest time of one evaluator that asks outside, for one thread; judges limit calls."
+    )
+    judge_url: str = Field("", description="Base of an OpenAI-compatible API, e.g. https://api.openai.com/v1.")
+    judge_api_key: SecretStr = SecretStr("")
+    judge_model: str = Field("", description="The model that judges, where a rule names none.")
+    judge_timeout_seconds: float = Field(60.0, gt=0, description="Longest wait for one answer.")
+    judge_attempts_max: int = Field(4, ge=1, description="How often a model is asked for one score.")
+    judge_retry_seconds_max: float = Field(30.0, gt=0, description="Longest pause between two of these.")
+    judge_concurrency_max: int = Field(16, ge=1, description="Questions on their way at once.")
+    judge_tokens_per_hour: int | None = Field(None, ge=1, description="Budget of this process; none by default.")
+    judge_cost_per_hour: float | None = Field(None, gt=0, description="Budget of this process, in money.")
+    judge_input_price: float = Field(0.0, ge=0, description="Money for a million tokens of questions.")
+    judge_output_price: float = Field(0.0, ge=0, description="Money for a million tokens of answers.")
+    judge_transcript_characters_max: int = Field(
+        60_000, ge=1000, description="Of a longer conversation the model is shown the beginning and the end."
+    )
+    judge_answer_tokens_max: int = Field(500, ge=50)
+    judge_failures_max: int = Field(
+        20, ge=1, description="After so many failures in a row the model is left alone for a while."
+    )
+    judge_rest_seconds: float = Field(30.0, gt=0, description="How long it is left alone; threads are set aside then.")
+    retry_seconds_max: float = Field(15.0, gt=0, description="Longest pause while Kafka or storage are away.")
+    newer_schema_retry_seconds: float = Field(15.0, gt=0)
+    fetch_bytes_max: int = Field(16 * 1024 * 1024, ge=1024)
+    stall_seconds_max: float = Field(120.0, gt=0)
+    instance_id: str | None = None
 
 
 class SinksSettings(BaseSettings):
@@ -181,6 +276,7 @@ class Settings(BaseModel):
     clickhouse: ClickHouseSettings
     gateway: GatewaySettings
     stream: StreamSettings
+    evaluate: EvaluateSettings
     sinks: SinksSettings
     query: QuerySettings
     operation: OperationSettings
@@ -191,6 +287,8 @@ class Settings(BaseModel):
             raise ValueError(
                 "THREADLINE_KAFKA_SESSION_TIMEOUT_MS must be at least 3 x THREADLINE_KAFKA_HEARTBEAT_INTERVAL_MS"
             )
+        if self.kafka.uses_sasl and not self.kafka.sasl_username:
+            raise ValueError("THREADLINE_KAFKA_SASL_USERNAME is required by THREADLINE_KAFKA_SECURITY_PROTOCOL")
         if self.gateway.event_bytes_max > self.gateway.body_bytes_max:
             raise ValueError("THREADLINE_GATEWAY_EVENT_BYTES_MAX must not exceed THREADLINE_GATEWAY_BODY_BYTES_MAX")
         return self
@@ -201,6 +299,7 @@ _BRANCHES: Final[dict[str, type[BaseSettings]]] = {
     "clickhouse": ClickHouseSettings,
     "gateway": GatewaySettings,
     "stream": StreamSettings,
+    "evaluate": EvaluateSettings,
     "sinks": SinksSettings,
     "query": QuerySettings,
     "operation": OperationSettings,

@@ -62,8 +62,12 @@ LOG_IDS: Final = Topic(
     "log-ids", key="topic name", holds="the id that each topic got when it was created", partitions=1,
     cleanup_policy="compact",
 )  # fmt: skip
+RULES: Final = Topic(
+    "rules", key="workspace and rule id", holds="the rules of online evaluation, the latest state of each",
+    partitions=1, cleanup_policy="compact",
+)  # fmt: skip
 
-TOPICS: Final = (TRACES, SPANS, SCORES, ANNOTATIONS, THREADS, THREAD_REPLIES, DEAD_LETTERS, LOG_IDS)
+TOPICS: Final = (TRACES, SPANS, SCORES, ANNOTATIONS, THREADS, THREAD_REPLIES, DEAD_LETTERS, LOG_IDS, RULES)
 STORED: Final = (TRACES, SPANS, SCORES, ANNOTATIONS, THREADS, DEAD_LETTERS)
 """The topics whose events the sinks keep in ClickHouse."""
 

@@ -1,10 +1,10 @@
 {{/* What a schema cannot say: relations between values. Each refusal is one sentence that names what to change. */}}
 {{- define "threadline.guards" -}}
 {{- include "threadline.guardConnections" . -}}
-{{- range tuple "worker" "sink" -}}
+{{- range tuple "worker" "evaluate" "sink" -}}
 {{- include "threadline.guardConsumers" (dict "root" $ "component" .) -}}
 {{- end -}}
-{{- range tuple "serve" "worker" "sink" -}}
+{{- range tuple "serve" "worker" "evaluate" "sink" -}}
 {{- include "threadline.guardSettings" (dict "root" $ "component" .) -}}
 {{- end -}}
 {{- include "threadline.guardServe" . -}}
@@ -64,6 +64,9 @@
 {{- with .Values.serve -}}
 {{- if and .ingress.enabled (not .ingress.hosts) -}}
 {{- fail "serve.ingress.enabled needs at least one name in serve.ingress.hosts." -}}
+{{- end -}}
+{{- if and (or .ingress.enabled (ne .service.type "ClusterIP")) (not .keys.existingSecret) (not .openToAll) -}}
+{{- fail "Set serve.keys.existingSecret to the secret with the API keys: serve can be reached from outside the cluster, and without keys everybody could read and write. Set serve.openToAll where that is meant." -}}
 {{- end -}}
 {{- if .autoscaling.enabled -}}
 {{- if gt (.autoscaling.minReplicas | int) (.autoscaling.maxReplicas | int) -}}

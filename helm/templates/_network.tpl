@@ -71,4 +71,7 @@ spec:
       {{- end }}
     {{- end }}
     {{- end }}
+    {{- if and (eq .component "evaluate") .root.Values.evaluate.judge.url }}
+    - ports: [{protocol: TCP, port: {{ .root.Values.evaluate.judge.port }}}]
+    {{- end }}
 {{- end -}}

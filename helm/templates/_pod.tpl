@@ -37,6 +37,16 @@ volumes:
   - name: tmp
     emptyDir:
       sizeLimit: 64Mi
+  {{- if and (eq .component "serve") $own.keys.existingSecret }}
+  - name: keys
+    secret:
+      secretName: {{ $own.keys.existingSecret }}
+  {{- end }}
+  {{- if and (eq .component "serve") $own.policy }}
+  - name: policy
+    configMap:
+      name: {{ include "threadline.fullname" .root }}-serve
+  {{- end }}
 {{- end -}}
 
 {{/* Spreads the pods of one process over zones and nodes. */}}
@@ -71,6 +81,17 @@ topologySpreadConstraints:
   volumeMounts:
     - name: tmp
       mountPath: /tmp
+    {{- if and (eq .component "serve") .root.Values.serve.keys.existingSecret }}
+    # The whole folder: a file mounted alone (subPath) would never change.
+    - name: keys
+      mountPath: /etc/threadline/keys
+      readOnly: true
+    {{- end }}
+    {{- if and (eq .component "serve") .root.Values.serve.policy }}
+    - name: policy
+      mountPath: /etc/threadline/policy
+      readOnly: true
+    {{- end }}
 {{- end -}}
 
 {{- define "threadline.containerSecurity" -}}

@@ -53,10 +53,21 @@ The settings of one process as YAML, name to value: what the chart knows, then `
 {{- $_ := set $settings "THREADLINE_OPERATION_PORT" 9100 -}}
 {{- $_ := set $settings "THREADLINE_OPERATION_DRAIN_SECONDS" $own.drainSeconds -}}
 {{- end -}}
+{{- if and (eq .component "evaluate") $own.judge.url -}}
+{{- $_ := set $settings "THREADLINE_EVALUATE_JUDGE_URL" $own.judge.url -}}
+{{- end -}}
 {{- if eq .component "serve" -}}
 {{- $_ := set $settings "THREADLINE_GATEWAY_HOST" "0.0.0.0" -}}
 {{- $_ := set $settings "THREADLINE_GATEWAY_PORT" 8080 -}}
 {{- $_ := set $settings "THREADLINE_GATEWAY_SHUTDOWN_SECONDS" $own.drainSeconds -}}
+{{- if $own.policy -}}
+{{- $_ := set $settings "THREADLINE_GATEWAY_POLICY_FILE" "/etc/threadline/policy/policy.json" -}}
+{{- end -}}
+{{- if $own.keys.existingSecret -}}
+{{- $_ := set $settings "THREADLINE_GATEWAY_KEYS_FILE" (printf "/etc/threadline/keys/%s" $own.keys.existingSecretKey) -}}
+{{- else -}}
+{{- $_ := set $settings "THREADLINE_GATEWAY_OPEN_TO_ALL" true -}}
+{{- end -}}
 {{- end -}}
 {{- toYaml (merge (deepCopy $own.settings) (deepCopy $root.Values.settings) $settings) -}}
 {{- end -}}
@@ -78,6 +89,24 @@ The settings of one process as YAML, name to value: what the chart knows, then `
     secretKeyRef:
       name: {{ include "threadline.clickhouseSecret" .root }}
       key: {{ include "threadline.clickhouseSecretKey" .root }}
+{{- end }}
+{{- if eq .component "evaluate" }}
+{{- with .root.Values.evaluate.judge }}
+{{- if .existingSecret }}
+- name: THREADLINE_EVALUATE_JUDGE_API_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ .existingSecret }}
+      key: {{ .existingSecretKey }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- with .root.Values.kafka.existingSecret }}
+- name: THREADLINE_KAFKA_SASL_PASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: {{ $.root.Values.kafka.existingSecretKey }}
 {{- end }}
 {{- if eq .component "worker" }}
 - name: THREADLINE_STREAM_INSTANCE_ID

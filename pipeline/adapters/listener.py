@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import uvicorn
 
+from pipeline.adapters.bounded_http import bounded_http
+
 _BACKLOG_MAX: Final = 2048
 
 
@@ -30,13 +32,26 @@ class _Server(uvicorn.Server):
 class Listener:
     """Serves one ASGI application on `host:port`; port 0 takes a free one."""
 
-    def __init__(self, app: Any, *, host: str, port: int, drain_seconds: float, keep_alive_seconds: int = 75) -> None:
+    def __init__(
+        self,
+        app: Any,
+        *,
+        host: str,
+        port: int,
+        drain_seconds: float,
+        keep_alive_seconds: int = 75,
+        head_bytes_max: int = 65_536,
+        head_seconds_max: float = 20.0,
+        share_port: bool = False,
+    ) -> None:
+        """Serve `app`; with `share_port` other processes may listen on the port, too."""
         self._host = host
+        self._share_port = share_port
         self._port = port
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=bounded_http(head_bytes_max=head_bytes_max, head_seconds_max=head_seconds_max),
                 lifespan="off",
                 access_log=False,
                 log_config=None,
@@ -55,7 +70,7 @@ class Listener:
 
     async def start(self) -> None:
         """Listen; raises OSError where the address is taken."""
-        listening = socket.create_server((self._host, self._port), backlog=_BACKLOG_MAX)
+        listening = socket.create_server((self._host, self._port), backlog=_BACKLOG_MAX, reuse_port=self._share_port)
         listening.setblocking(False)  # noqa: FBT003 - the name of the argument is the method
         self._port = listening.getsockname()[1]
         self._serving = asyncio.create_task(self._server.serve(sockets=[listening]))

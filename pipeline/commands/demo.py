@@ -15,15 +15,17 @@ from rich.table import Table
 
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.adapters.clock import Clock, SystemClock
+from pipeline.adapters.kafka.offsets import read_bounds
 from pipeline.commands.demo_result import DemoResult, measure, sessions_stored
 from pipeline.commands.reconcile import balance_all
-from pipeline.commands.sample_run import SampleRun, pace_of
+from pipeline.commands.sample_run import EVALUATORS, SampleRun, pace_of
 from pipeline.errors import ThreadlineError
 from pipeline.local.console import line_of
 from pipeline.local.schedule import expected_sessions
 from pipeline.local.sender import Delivery
 from pipeline.local.stack import Stack
 from pipeline.settings import KafkaSettings
+from pipeline.topics import EVALUATORS_GROUP, THREADS
 
 _TIMEOUT: Final = "3s"
 _SECONDS: Final = 40.0
@@ -56,7 +58,7 @@ async def _run(folder: Path, kill: str | None, conversations: int, seed: int, co
 
     clock = SystemClock()
     sample = SampleRun(pace_of(_TIMEOUT, seconds=_SECONDS), conversations=conversations, seed=seed)
-    stack = Stack(folder, port=0, thread_timeout=_TIMEOUT, on_line=on_line)
+    stack = Stack(folder, port=0, thread_timeout=_TIMEOUT, on_line=on_line, evaluators=EVALUATORS)
     client = ClickHouse(stack.clickhouse)
     try:
         await stack.start()
@@ -94,14 +96,24 @@ async def _kill_midway(stack: Stack, sample: SampleRun, kill: str | None, consol
 
 
 async def _settle(sample: SampleRun, kafka: KafkaSettings, client: ClickHouse, clock: Clock) -> None:
-    """Wait until every expected session is closed and nothing is pending, in storage; no longer than stated."""
+    """Wait until every expected session is closed and evaluated, and all is stored; no longer than stated."""
     expected = sum(len(sessions) for sessions in expected_sessions(sample.conversations, sample.pace).values())
     until = clock.monotonic() + _SETTLE_SECONDS_MAX
     while clock.monotonic() < until:
         stored = await sessions_stored(client)
-        if stored.closed >= expected and not any(balance.pending for balance in await balance_all(kafka, client)):
+        # In this order: what the evaluators have committed they have published before, so it counts as pending.
+        if (
+            stored.closed >= expected
+            and await _is_evaluated(kafka)
+            and not any(balance.pending for balance in await balance_all(kafka, client))
+        ):
             return
         await asyncio.sleep(_LOOK_INTERVAL_SECONDS)
+
+
+async def _is_evaluated(kafka: KafkaSettings) -> bool:
+    bounds = await read_bounds(kafka, [THREADS], EVALUATORS_GROUP)
+    return all(one.committed >= one.end for one in bounds[THREADS.name])
 
 
 def _table(result: DemoResult) -> Table:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from pipeline.adapters.clock import SystemClock
-from pipeline.commands.sample_run import SampleRun, pace_of
+from pipeline.commands.sample_run import EVALUATORS, SampleRun, pace_of
 from pipeline.errors import ThreadlineError
 from pipeline.local.console import line_of
 from pipeline.local.stack import Stack
@@ -29,7 +29,8 @@ def run(*, data_dir: Path, port: int, thread_timeout: str | None, sample: bool) 
     def on_line(name: str, line: str) -> None:
         console.print(Text.from_ansi(line_of(name, line, colours=sys.stdout.isatty())))
 
-    stack = Stack(data_dir, port=port, thread_timeout=timeout, on_line=on_line)
+    evaluators = EVALUATORS if sample else None
+    stack = Stack(data_dir, port=port, thread_timeout=timeout, on_line=on_line, evaluators=evaluators)
     return asyncio.run(_run(stack, console, timeout if sample else None))
 
 

@@ -36,6 +36,8 @@ SELECT uniqExact({partition}, {offset}) AS rows FROM {table}
 WHERE {log_id} = {{log:UUID}} AND {offset} >= {{begins:Array(UInt64)}}[toUInt32({partition}) + 1]
     AND {offset} < {{ends:Array(UInt64)}}[toUInt32({partition}) + 1]
 """
+# A session that could not be evaluated is set aside too, but its record is stored all the same.
+_NOT_STORED: Final = "    AND stage = 'sinks'\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ async def _balance(client: ClickHouse, topic: Topic, log_id: UUID, bounds: Seque
             table=table, log_id=f"{prefix}_log_id" if origin else "log_id",
             partition=f"{prefix}_partition", offset=f"{prefix}_offset",
         )  # fmt: skip
+        if origin:
+            sql += _NOT_STORED
         rows = await client.rows(
             sql,
             {"log": log_id, "begins": [bound.begin for bound in bounds], "ends": [bound.committed for bound in bounds]},

@@ -14,6 +14,8 @@ from pipeline.local.sender import Delivery, Sender
 from pipeline.settings import duration_ms
 
 PROJECT_NAME = "Sample dialogues"
+EVALUATORS = "turns,answer_latency,unanswered_questions,repetition,refusals_and_apologies"
+"""What scores the sample's threads when they close."""
 
 
 def pace_of(thread_timeout: str, *, seconds: float) -> Pace:

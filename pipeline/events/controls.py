@@ -41,7 +41,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def record(self, kind: CommandKind, thread: ThreadRef, reply_to: ReplyTo | None) -> Record:
         """Return the record for the topic `traces`."""
         headers = headers_of(kind) + (reply_to.headers() if reply_to else ())
-        return Record(thread_key(thread), msgspec.json.encode(self), headers)
+        return Record(thread_key(thread), msgspec.json.encode(self), headers, workspace=thread.workspace)
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -61,7 +61,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def record(self, partition: int) -> Record:
         """Return the record for one partition of the topic `traces`; it must be written to every one."""
-        return Record(None, msgspec.json.encode(self), headers_of("setting"), partition)
+        return Record(None, msgspec.json.encode(self), headers_of("setting"), partition, self.workspace)
 
 
 COMMAND_DECODER = msgspec.json.Decoder(Command)

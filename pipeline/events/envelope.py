@@ -5,6 +5,7 @@ where the record stood (`log_id`, `log_partition`, `log_offset`, `appended_at_ms
 bring these itself.
 """
 
+from functools import cache
 from typing import Final, Literal
 
 import msgspec
@@ -20,12 +21,13 @@ SCHEMA_VERSION_HEADER: Final = (HEADER_SCHEMA_VERSION, str(SCHEMA_VERSION).encod
 
 Kind = Literal[
     "trace", "span", "score", "annotation", "thread", "reply", "dead-letter",
-    "close", "open", "unscore", "delete", "setting", "tick",
+    "close", "open", "unscore", "delete", "setting", "tick", "rule",
 ]  # fmt: skip
 
 Headers = tuple[tuple[str, bytes], ...]
 
 
+@cache
 def headers_of(kind: Kind) -> Headers:
     """Return the headers of an event of `kind`; `kind` comes first, so that readers find it without a search."""
     return ((HEADER_KIND, kind.encode()), SCHEMA_VERSION_HEADER)
@@ -44,14 +46,18 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
 
 
 class Record(msgspec.Struct, frozen=True):
-    """One record ready for a topic: key, value and headers as bytes; the partition where the key does not decide it."""
+    """One record ready for a topic: key, value and headers as bytes; the partition where the key does not decide it.
+
+    `workspace` is whose it is, for those who count or mask by it; it is not sent.
+    """
 
     key: bytes | None
     value: bytes | None
     headers: Headers
     partition: int | None = None
+    workspace: str | None = None
 
 
 def record_of(event: Event, kind: Kind, key: bytes) -> Record:
     """Return `event` as the record that its topic takes."""
-    return Record(key, msgspec.json.encode(event), headers_of(kind))
+    return Record(key, msgspec.json.encode(event), headers_of(kind), workspace=event.workspace)

@@ -5,6 +5,7 @@ A trace or span is (workspace, id). A project is (workspace, name trimmed and ca
 """
 
 from functools import lru_cache
+from hashlib import sha1
 from typing import Final, NamedTuple
 from uuid import UUID, uuid5
 
@@ -33,8 +34,12 @@ def project_id(workspace: str, name: str) -> UUID:
 
 
 def thread_model_id(project: UUID, thread_id: str) -> UUID:
-    """Return the id under which tags, comments and scores refer to a thread."""
-    return uuid5(project, thread_id)
+    """Return the id under which tags, comments and scores refer to a thread: uuid5(project, thread_id).
+
+    Written out (RFC 9562, 5.5), since it is asked for with every close and `uuid.uuid5` takes twice as long.
+    """
+    digest = sha1(project.bytes + thread_id.encode(), usedforsecurity=False).digest()
+    return UUID(bytes=digest[:16], version=5)
 
 
 def thread_key(thread: ThreadRef) -> bytes:
@@ -52,12 +57,21 @@ def parse_thread_key(key: bytes) -> ThreadRef:
     """
     try:
         mark, workspace, spelled, thread_id = key.decode().split(_SEPARATOR, 3)
-        project = UUID(spelled)
+        project = _project_spelled(spelled)
     except ValueError as error:
         raise ValueError("not a thread key") from error
-    if mark != _THREAD_MARK or not thread_id or str(project) != spelled:
+    if mark != _THREAD_MARK or not thread_id:
         raise ValueError("not a thread key")
     return ThreadRef(workspace, project, thread_id)
+
+
+@lru_cache(maxsize=65_536)
+def _project_spelled(spelled: str) -> UUID:
+    """Return the id of a project; raises ValueError where it is not spelled as `str` spells it."""
+    project = UUID(spelled)
+    if str(project) != spelled:
+        raise ValueError("another spelling")
+    return project
 
 
 def is_thread_key(key: bytes | None) -> bool:

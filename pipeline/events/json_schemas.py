@@ -8,6 +8,7 @@ from pipeline.events.annotations import AnnotationEvent
 from pipeline.events.controls import Command, LogBirth, Setting
 from pipeline.events.dead_letters import DeadLetter
 from pipeline.events.envelope import SCHEMA_VERSION
+from pipeline.events.rules import Rule
 from pipeline.events.scores import ScoreEvent
 from pipeline.events.spans import SpanEvent
 from pipeline.events.threads import CommandReply, ThreadEvent
@@ -24,6 +25,7 @@ _FILES: Final[dict[str, type[msgspec.Struct]]] = {
     "command_reply": CommandReply,
     "dead_letter": DeadLetter,
     "log_birth": LogBirth,
+    "rule": Rule,
 }
 
 

@@ -18,7 +18,12 @@ class ScoreEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
     """What one request said of a score.
 
     `entity_id` is the trace's or span's id, or the thread's model id. `value` has nine decimal places. A deletion
-    without `author` deletes what every author gave under that name. `decided_*` and `session_id` are set for threads.
+    without `author` deletes what every author gave under that name. `session_id` is set for threads, `decided_*` for
+    those of their scores that the stream accepted.
+
+    A score that an evaluator gave is known by (session, author, name). Its author is the rule and the evaluator, its
+    version the end of the session, so that a repeated evaluation gives the same score and a later session's is newer;
+    `source_queue_id` says which rule, evaluator and version of it.
     """
 
     entity_type: EntityType

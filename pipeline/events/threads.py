@@ -44,6 +44,13 @@ class ThreadEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
         """Return the record for the topic `threads`."""
         return record_of(self, "thread", thread_key(ThreadRef(self.workspace, self.project_id, self.thread_id)))
 
+    def record_beside(self, key: bytes, partition: int) -> Record:
+        """Return the record for who read of the thread under `key`, in the partition with the number of that log's.
+
+        The two topics have equally many partitions. For who writes a great many this spares spelling and hashing keys.
+        """
+        return Record(key, msgspec.json.encode(self), headers_of("thread"), partition)
+
 
 class CommandReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the stream decided on one command: `applied`, `ignored` (nothing to do) or `refused`."""

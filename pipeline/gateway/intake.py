@@ -1,6 +1,6 @@
 """What every route of the gateway does around its own entity: read the body, publish, set aside, answer."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 from uuid import UUID
@@ -17,7 +17,7 @@ from pipeline.errors import Malformed
 from pipeline.events.envelope import Record
 from pipeline.gateway.dead_letters import dead_letters
 from pipeline.gateway.json_text import normalised
-from pipeline.gateway.opik.batch import Items, Taken, bounded
+from pipeline.gateway.opik.batch import Items, Refusal, Taken, bounded
 from pipeline.gateway.opik.values import Reception
 from pipeline.gateway.publish import Publisher
 from pipeline.settings import GatewaySettings
@@ -39,15 +39,31 @@ class Intake:
         self._budget: Final = budget
 
     def reception(self, request: Request) -> Reception:
-        """Return how the fields of `request` are to be read; raises Malformed for a faulty workspace."""
+        """Return how the fields of `request` are to be read.
+
+        Raises Malformed for a faulty workspace, and Overloaded for one that has used up its quota.
+        """
         caller = caller_of(request, workspace_bytes_max=self.settings.key_bytes_max)
+        self.publisher.admit(caller.workspace)
         return Reception(caller.workspace, self.clock, self.settings.key_bytes_max)
 
     @asynccontextmanager
-    async def open(self, request: Request) -> AsyncIterator[tuple[bytes, Reception]]:
-        """Yield the body of `request`, inflated and fit to be stored, and how to read its fields."""
+    async def receive(self, request: Request) -> AsyncIterator[tuple[bytes, Reception]]:
+        """Yield the body of `request`, inflated, whatever it is, and how to read its fields."""
         reception = self.reception(request)
-        async with body_of(request, budget=self._budget, bytes_max=self.settings.body_bytes_max) as body:
+        async with body_of(
+            request,
+            budget=self._budget,
+            bytes_max=self.settings.body_bytes_max,
+            workspace=reception.workspace,
+            idle_seconds_max=self.settings.body_idle_seconds_max,
+        ) as body:
+            yield body, reception
+
+    @asynccontextmanager
+    async def open(self, request: Request) -> AsyncIterator[tuple[bytes, Reception]]:
+        """Yield the JSON body of `request`, inflated and fit to be stored, and how to read its fields."""
+        async with self.receive(request) as (body, reception):
             yield normalised(body), reception
 
     def split(self, items: Items[T], body: bytes, shape: Callable[[T], Record]) -> Taken:
@@ -64,19 +80,25 @@ class Intake:
 
     async def accept(self, taken: Taken, topic: Topic, reception: Reception) -> Response:
         """Publish what was taken to `topic`, set the rest aside in dead-letters, and answer 204."""
-        records = {topic: taken.records} if taken.records else {}
-        if taken.refusals:
-            records[DEAD_LETTERS] = dead_letters(
-                taken.refusals,
+        await self.publish({topic: taken.records}, taken.refusals, topic, reception)
+        return Response(status_code=204, headers=_set_aside(len(taken.refusals)))
+
+    async def publish(
+        self, records: Mapping[Topic, list[Record]], refusals: Sequence[Refusal], topic: Topic, reception: Reception
+    ) -> None:
+        """Publish `records`, and set aside what was meant for `topic` and refused."""
+        wanted = {name: found for name, found in records.items() if found}
+        if refusals:
+            wanted[DEAD_LETTERS] = dead_letters(
+                refusals,
                 topic=topic,
                 workspace=reception.workspace,
                 clock=self.clock,
                 event_bytes_max=self.settings.event_bytes_max,
             )
-        await self.publisher.publish(records)
-        for refusal in taken.refusals:
+        await self.publisher.publish(wanted)
+        for refusal in refusals:
             GATEWAY_EVENTS_REFUSED.labels(refusal.fault.field or "item").inc()
-        return Response(status_code=204, headers=_set_aside(len(taken.refusals)))
 
     async def store(self, topic: Topic, record: Record) -> None:
         """Publish one record; raises TooLarge where it exceeds our limit."""

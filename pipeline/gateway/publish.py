@@ -11,9 +11,10 @@ from typing import Final, Protocol
 
 from pipeline.adapters.telemetry import logs
 from pipeline.adapters.telemetry.metrics import GATEWAY_EVENTS_ACCEPTED, GATEWAY_OVERLOADS
-from pipeline.adapters.web.budget import ByteBudget
+from pipeline.adapters.web.budget import ByteBudget, RecordBudget
 from pipeline.errors import BrokerUnavailable, Overloaded
 from pipeline.events.envelope import Record
+from pipeline.gateway.enforcement import Enforcement
 from pipeline.settings import GatewaySettings
 from pipeline.topics import Topic
 
@@ -33,21 +34,50 @@ class Producer(Protocol):
 class Publisher:
     """Publishes the records of requests."""
 
-    def __init__(self, settings: GatewaySettings, producer: Producer, budget: ByteBudget) -> None:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        producer: Producer,
+        budget: ByteBudget,
+        enforcement: Enforcement | None = None,
+    ) -> None:
+        """Publish through `producer`; without `enforcement` no workspace has a quota, and nothing is masked."""
         self._settings: Final = settings
         self._producer: Final = producer
         self._budget: Final = budget
+        self._enforcement: Final = enforcement
+        self._records: Final = RecordBudget(
+            settings.in_flight_records_max,
+            retry_after_seconds=settings.retry_after_seconds,
+            share_max=settings.workspace_share_max,
+        )
         self._sending: Final[set[asyncio.Task[None]]] = set()
 
+    def admit(self, workspace: str) -> None:
+        """Raise Overloaded where `workspace` has used up its quota; to be asked before anything is read."""
+        if self._enforcement is not None:
+            self._enforcement.admit(workspace)
+
     async def publish(self, records_by_topic: Mapping[Topic, Sequence[Record]]) -> None:
-        """Publish all records of one request.
+        """Publish all records of one request, which are of one workspace, masked by its rules.
 
         Raises Overloaded where too many bytes are in flight or Kafka does not confirm in time, and BrokerUnavailable
         where it refuses. Then any of the records may, or may not, be there; sending them again does no harm.
         """
+        workspace = next((record.workspace for records in records_by_topic.values() for record in records), None)
+        if self._enforcement is not None:
+            records_by_topic = await self._enforcement.masked(records_by_topic, workspace)
         size = sum(_size(record) for records in records_by_topic.values() for record in records)
-        self._budget.take(size)
-        sending = asyncio.create_task(self._send(records_by_topic, size))
+        count = sum(map(len, records_by_topic.values()))
+        self._records.take(count, workspace)
+        try:
+            self._budget.take(size, workspace)
+        except Overloaded:
+            self._records.release(count, workspace)
+            raise
+        if self._enforcement is not None:
+            self._enforcement.charge(workspace, events=count, size=size)
+        sending = asyncio.create_task(self._send(records_by_topic, size, count, workspace))
         self._sending.add(sending)
         sending.add_done_callback(self._sent)
         async with self._in_time():
@@ -82,7 +112,9 @@ class Publisher:
             GATEWAY_OVERLOADS.labels("broker").inc()
             raise
 
-    async def _send(self, records_by_topic: Mapping[Topic, Sequence[Record]], size: int) -> None:
+    async def _send(
+        self, records_by_topic: Mapping[Topic, Sequence[Record]], size: int, count: int, workspace: str | None
+    ) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 for topic, records in records_by_topic.items():
@@ -90,7 +122,8 @@ class Publisher:
         except* BrokerUnavailable as failures:
             raise failures.exceptions[0] from None
         finally:
-            self._budget.release(size)
+            self._budget.release(size, workspace)
+            self._records.release(count, workspace)
 
     async def _send_to(self, topic: Topic, records: Sequence[Record]) -> None:
         await self._producer.publish(topic, records)

@@ -18,10 +18,13 @@ from pipeline.gateway.opik.spans import Spans
 from pipeline.gateway.opik.threads import Threads
 from pipeline.gateway.opik.traces import Traces
 from pipeline.gateway.opik.workspaces import Workspaces
+from pipeline.gateway.otlp.export import Export
+from pipeline.gateway.rules import Rules
 
 _TRACES: Final = "/v1/private/traces"
 _THREADS: Final = "/v1/private/traces/threads"
 _SPANS: Final = "/v1/private/spans"
+_RULES: Final = "/v1/private/automations/evaluators"
 _CONFIGURATIONS: Final = "/v1/private/workspaces/configurations"
 
 
@@ -67,6 +70,23 @@ def span_routes(spans: Spans, scores: Scores, comments: Comments) -> list[Route]
         Route(f"{_SPANS}/{{id}}/feedback-scores/delete", scores.delete, methods=["POST"]),
         *_comment_routes(_SPANS, comments),
     ]
+
+
+def rule_routes(rules: Rules) -> list[Route]:
+    """Return the routes of the rules of online evaluation, in order of precedence."""
+    return [
+        Route(_RULES, rules.create, methods=["POST"]),
+        Route(_RULES, rules.find, methods=["GET"]),
+        Route(f"{_RULES}/delete", rules.delete_batch, methods=["POST"]),
+        Route(f"{_RULES}/{{id}}", rules.get, methods=["GET"]),
+        Route(f"{_RULES}/{{id}}", rules.update, methods=["PATCH"]),
+        Route(f"{_RULES}/{{id}}", rules.delete, methods=["DELETE"]),
+    ]
+
+
+def otlp_routes(export: Export) -> list[Route]:
+    """Return the routes of OTLP/HTTP: where Opik has it, and where exporters look by themselves."""
+    return [Route(path, export.traces, methods=["POST"]) for path in ("/v1/private/otel/v1/traces", "/v1/traces")]
 
 
 def other_routes(workspaces: Workspaces) -> list[Route]:

@@ -16,7 +16,7 @@ from pipeline.local.console import is_ready
 from pipeline.local.process import ChildProcess, free_ports
 from pipeline.settings import TIMEOUT_VARIABLE, ClickHouseSettings, KafkaSettings
 
-STAGES: Final = ("serve", "worker", "sink")
+STAGES: Final = ("serve", "worker", "evaluate", "sink")
 OnLine = Callable[[str, str], None]
 """Is handed the name of a process and one line of its output."""
 
@@ -27,10 +27,20 @@ _CLICKHOUSE_FOLDER: Final = "clickhouse"
 
 
 class Stack:
-    """The processes of one machine; `data_dir` keeps ClickHouse's files, Kafka forgets everything when it stops."""
+    """The processes of one machine; `data_dir` keeps ClickHouse's files, Kafka forgets everything when it stops.
+
+    `evaluators` judge the threads of projects without a rule; where none are given, those of the environment.
+    """
 
     def __init__(
-        self, data_dir: Path, *, port: int, thread_timeout: str | None, on_line: OnLine, partitions: int = _PARTITIONS
+        self,
+        data_dir: Path,
+        *,
+        port: int,
+        thread_timeout: str | None,
+        on_line: OnLine,
+        partitions: int = _PARTITIONS,
+        evaluators: str | None = None,
     ) -> None:
         kafka, self._clickhouse_port, self._port, *operation = free_ports(3 + len(STAGES))
         self._port = port or self._port
@@ -52,6 +62,8 @@ class Stack:
         )
         self.clickhouse = ClickHouseSettings(host="127.0.0.1", port=self._clickhouse_port)
         self._environment = self._common_environment(thread_timeout)
+        if evaluators is not None:
+            self._environment["THREADLINE_EVALUATE_DEFAULT_EVALUATORS"] = evaluators
 
     @property
     def base_url(self) -> str:

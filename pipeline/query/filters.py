@@ -70,7 +70,7 @@ def decode(text: str | bytes) -> list[Filter]:
     """Return the filters in a JSON array; raises Malformed where it is none."""
     try:
         return msgspec.json.decode(text, type=list[Filter])
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise Malformed(f"filters: {error}", field="filters") from error
 
 

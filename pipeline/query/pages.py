@@ -75,7 +75,7 @@ def search_of(body: bytes) -> Search:
     """Return the body of a search; raises Malformed where it is none."""
     try:
         return msgspec.json.decode(body or b"{}", type=Search)
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise Malformed(str(error), field="body") from error
 
 
@@ -145,5 +145,5 @@ def _whole(query: Mapping[str, str], name: str, otherwise: int, most: int) -> in
 def _excluded(text: str) -> list[str]:
     try:
         return msgspec.json.decode(text, type=list[str])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise Malformed(f"exclude: {error}", field="exclude") from error

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.adapters.clock import Clock
@@ -23,10 +23,13 @@ from pipeline.events.annotations import CommentPlace
 from pipeline.events.identity import project_id
 from pipeline.events.scores import EntityType
 from pipeline.query import annotations, projects, spans, threads, traces, ui
+from pipeline.query.evaluations import evaluations_of
+from pipeline.query.overview import overview, span_of
 from pipeline.query.pages import flag_of, page_of, scope_of, search_of, uuid_of
 from pipeline.query.reader import Reader
 from pipeline.query.rows import encode, line
 from pipeline.query.scores import thread_score_names
+from pipeline.query.sessions import sessions_of
 from pipeline.query.statement import Scope
 from pipeline.query.stats import thread_stats
 from pipeline.query.workspaces import Regimes, setting_of
@@ -68,6 +71,7 @@ class Query:
         lenient: bool = False,
     ) -> None:  # fmt: skip
         self._settings: Final = settings
+        self._clock: Final = clock
         self._client: Final = client
         self._workspace_bytes_max: Final = workspace_bytes_max
         self._reader: Final = Reader(client, settings, clock)
@@ -99,12 +103,14 @@ class Query:
         """Return where comments stand, deleted ones too."""
         return await annotations.comment_places(self._reader, workspace, entity_type, comment_ids)
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[Route]:
         """Return the routes, in order of precedence: fixed paths before those with an id in them."""
         get: dict[str, Endpoint] = {
             "/v1/private/traces/exists": self._exists,
             "/v1/private/traces/threads": self._thread_page,
+            "/v1/private/traces/threads/evaluations": self._thread_evaluations,
             "/v1/private/traces/threads/stats": self._thread_stats,
+            "/v1/private/traces/threads/sessions": self._thread_sessions,
             "/v1/private/traces/threads/feedback-scores/names": self._thread_score_names,
             "/v1/private/traces/threads/{id}/comments/{comment_id}": self._thread_comment,
             "/v1/private/traces": self._trace_page,
@@ -115,6 +121,7 @@ class Query:
             "/v1/private/spans/{id}/comments/{comment_id}": self._span_comment,
             "/v1/private/projects": self._project_page,
             "/v1/private/projects/{id}": self._project,
+            "/v1/private/projects/{id}/overview": self._overview,
             "/v1/private/auth/workspace": self._workspace_name,
             "/v1/private/workspaces/configurations": self._configuration,
         }
@@ -129,8 +136,7 @@ class Query:
         return [
             *(Route(path, endpoint, methods=["GET"]) for path, endpoint in get.items()),
             *(Route(path, endpoint, methods=["POST"]) for path, endpoint in post.items()),
-            ui.page_route(),
-            ui.files_mount(),
+            *ui.PageFiles().routes(),
         ]
 
     async def _trace_search(self, request: Request) -> Response:
@@ -176,6 +182,12 @@ class Query:
             await threads.page(self._reader, self._scope(request), wanted, lenient=await self._lenient(request))
         )
 
+    async def _thread_evaluations(self, request: Request) -> Response:
+        thread_id = request.query_params.get("thread_id")
+        if not thread_id:
+            raise Malformed("thread_id must be given", field="thread_id")
+        return _json({"content": await evaluations_of(self._reader, self._scope(request), thread_id)})
+
     async def _thread_stats(self, request: Request) -> Response:
         wanted = page_of(request.query_params, rows_max=self._settings.page_rows_max)
         stats = await thread_stats(
@@ -187,6 +199,10 @@ class Query:
             lenient=await self._lenient(request),
         )
         return _json({"stats": stats})
+
+    async def _thread_sessions(self, request: Request) -> Response:
+        thread_id = request.query_params.get("thread_id", "")
+        return _json({"sessions": await sessions_of(self._reader, self._scope(request), thread_id)})
 
     async def _thread_score_names(self, request: Request) -> Response:
         names = await thread_score_names(self._reader, self._scope(request), lenient=await self._lenient(request))
@@ -228,6 +244,11 @@ class Query:
     async def _project(self, request: Request) -> Response:
         identity = uuid_of(request.path_params["id"], "id")
         return _json(await projects.project(self._reader, self._workspace(request), identity))
+
+    async def _overview(self, request: Request) -> Response:
+        scope = Scope(self._workspace(request), uuid_of(request.path_params["id"], "id"))
+        wanted = span_of(request.query_params.get("hours"))
+        return _json(await overview(self._reader, self._clock, scope, wanted))
 
     async def _project_by_name(self, request: Request) -> Response:
         workspace = self._workspace(request)
@@ -276,5 +297,5 @@ def _stream(runs: AsyncIterator[Sequence[object]]) -> Response:
 def _decoded(body: bytes, type_: type[Body]) -> Body:
     try:
         return msgspec.json.decode(body, type=type_)
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise Malformed(str(error), field="body") from error

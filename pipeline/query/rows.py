@@ -182,15 +182,15 @@ def line(content: object) -> bytes:
 def raw(text: str | None) -> msgspec.Raw | None:
     """Return stored JSON text as what is spliced in, or None where there is none.
 
-    The text is walked through, not decoded: numbers of any size stay as they are. What is no JSON (of a producer that
-    writes to Kafka itself) becomes a string, so that it cannot break the answer around it.
+    The text is walked through, not decoded: numbers of any size stay as they are. What is no JSON, or nested beyond all
+    walking (of a producer that writes to Kafka itself), becomes a string, so that it cannot break the answer around it.
     """
     if not text:
         return None
     octets = text.encode()
     try:
         return _WALKER.decode(octets)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return msgspec.Raw(_ENCODER.encode(text))
 
 

@@ -23,7 +23,7 @@ def decode(text: str | None) -> list[Sort]:
         return []
     try:
         return msgspec.json.decode(text, type=list[Sort])
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise Malformed(f"sorting: {error}", field="sorting") from error
 
 

@@ -53,7 +53,8 @@ def _uuid5_sql(namespace: str, name: str) -> str:
     digest = f"reinterpretAsUInt128(reverse(substring(SHA1(concat(unhex('{namespace}'), {name})), 1, 16)))"
     cleared = "bitNot(bitOr(bitShiftLeft(toUInt128(0xF000), 64), bitShiftLeft(toUInt128(0xC000), 48)))"
     marked = "bitOr(bitShiftLeft(toUInt128(0x5000), 64), bitShiftLeft(toUInt128(0x8000), 48))"
-    return f"toUUID(lower(hex(bitOr(bitAnd({digest}, {cleared}), {marked}))))"
+    # `hex` of a number leaves leading zeros out.
+    return f"toUUID(leftPad(lower(hex(bitOr(bitAnd({digest}, {cleared}), {marked}))), 32, '0'))"
 
 
 DEFAULT_PROJECT_SQL: Final = _uuid5_sql(PROJECT_NAMESPACE.hex, f"workspace, '\\t{DEFAULT_PROJECT_NAME.casefold()}'")

@@ -3,11 +3,13 @@
 from typing import Any, Final
 from uuid import UUID
 
+import faust
 from faust.types import TP
 
 from pipeline.adapters.clock import Clock
 from pipeline.adapters.kafka.admin import partitions_of
-from pipeline.settings import Settings
+from pipeline.adapters.kafka.connection import password_of, tls_context
+from pipeline.settings import KafkaSettings, Settings
 from pipeline.stream import faust_internals, table
 from pipeline.stream.agent import apply_batches
 from pipeline.stream.bulk import BulkApp, Intake
@@ -25,8 +27,14 @@ OBSERVE_SECONDS: Final = 1.0
 PARTITION_FETCH_BYTES_MAX: Final = 1024 * 1024
 
 
-def build(settings: Settings, clock: Clock, *, log_id: UUID, publisher: Publisher, fence: Fence) -> BulkApp:
-    """Return the app; `log_id` is that of the topic `traces`, `publisher` and `fence` must outlive the app."""
+def build(
+    settings: Settings, clock: Clock, *, log_id: UUID, publisher: Publisher, ticker: Publisher, fence: Fence
+) -> BulkApp:
+    """Return the app; `log_id` is that of the topic `traces`. `publisher`, `ticker` and `fence` must outlive the app.
+
+    `ticker` writes what the owner itself appends to the log: with a connection of its own, so that time does not queue
+    up behind outputs.
+    """
     app = BulkApp(STREAM_GROUP, **_faust_settings(settings))
     owned = Owned(log_id)
     checkpoints = Checkpoints(
@@ -44,9 +52,9 @@ def build(settings: Settings, clock: Clock, *, log_id: UUID, publisher: Publishe
         fetch_bytes_max=settings.stream.fetch_bytes_max,
         commit=checkpoints.commit_all,
     )
-    _declare_table(app, settings, clock, owned, publisher, fence)
+    _declare_table(app, settings, clock, owned, ticker, fence)
     _declare_agent(app, checkpoints)
-    _declare_tasks(app, settings, owned, checkpoints, publisher)
+    _declare_tasks(app, settings, owned, checkpoints, ticker)
     return app
 
 
@@ -56,6 +64,7 @@ def _faust_settings(settings: Settings) -> dict[str, Any]:
     return {
         "broker": [f"aiokafka://{address}" for address in kafka.bootstrap.split(",")],
         "broker_client_id": CLIENT_ID,
+        "broker_credentials": _credentials(kafka),
         "broker_session_timeout": kafka.session_timeout_ms / 1000,
         "broker_heartbeat_interval": kafka.heartbeat_interval_ms / 1000,
         "broker_request_timeout": request_seconds,
@@ -79,6 +88,19 @@ def _faust_settings(settings: Settings) -> dict[str, Any]:
     }
 
 
+def _credentials(kafka: KafkaSettings) -> Any:
+    """Return by what Faust's own clients connect, as ours do by `connection_of`."""
+    context = tls_context(kafka)
+    if kafka.uses_sasl:
+        return faust.SASLCredentials(
+            username=kafka.sasl_username,
+            password=password_of(kafka),
+            mechanism=kafka.sasl_mechanism,
+            ssl_context=context,
+        )
+    return None if context is None else faust.SSLCredentials(context)
+
+
 def _commit_through(app: BulkApp) -> Any:
     async def commit_offsets(offsets: dict[int, tuple[int, str]]) -> bool:
         places = {TP(TRACES.name, number): entry for number, entry in offsets.items()}
@@ -88,7 +110,7 @@ def _commit_through(app: BulkApp) -> Any:
 
 
 def _declare_table(
-    app: BulkApp, settings: Settings, clock: Clock, owned: Owned, publisher: Publisher, fence: Fence
+    app: BulkApp, settings: Settings, clock: Clock, owned: Owned, ticker: Publisher, fence: Fence
 ) -> None:
     threads = app.Table(
         table.NAME,
@@ -99,7 +121,7 @@ def _declare_table(
     )
 
     async def on_begin() -> None:
-        await write_default_timeout(owned, publisher, settings.stream.thread_timeout_ms)
+        await write_default_timeout(owned, ticker, settings.stream.thread_timeout_ms)
 
     threads.owned, threads.fence, threads.clock = owned, fence, clock
     threads.polling, threads.on_begin = app.intake.polling, on_begin
@@ -124,14 +146,12 @@ def _declare_agent(app: BulkApp, checkpoints: Checkpoints) -> None:
         await checkpoints.drop_all()
 
 
-def _declare_tasks(
-    app: BulkApp, settings: Settings, owned: Owned, checkpoints: Checkpoints, publisher: Publisher
-) -> None:
+def _declare_tasks(app: BulkApp, settings: Settings, owned: Owned, checkpoints: Checkpoints, ticker: Publisher) -> None:
     """Name what runs beside the agent once the app is started; a task that raises crashes the app."""
 
     @app.task  # type: ignore[untyped-decorator]
     async def ticks() -> None:
-        await run_ticks(owned, publisher, settings.stream.tick_interval_ms / 1000)
+        await run_ticks(owned, ticker, settings.stream.tick_interval_ms / 1000)
 
     @app.task  # type: ignore[untyped-decorator]
     async def flushes() -> None:

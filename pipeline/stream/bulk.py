@@ -123,10 +123,10 @@ class BulkConsumer(driver.Consumer):  # type: ignore[misc]
     async def _drain_once(self) -> None:
         """Hand on what one poll brings.
 
-        A poll moves the positions, so none may span a rebalance: what it brought would be dropped here after recovery
-        has sought its place. `Intake.polling` lets an assignment wait for the poll under way; while flow is stopped no
-        other begins. From the poll to the look-up of every partition there is no await, so that no batch can meet the
-        partition of a later assignment.
+        A poll moves the positions, so none may span the beginning of an assignment: what it brought would belong to
+        partitions that are gone, and be lacking afterwards. `Intake.polling` lets the assignment wait for it. From the
+        poll to the look-up of every partition there is no await, so that no batch can meet the partition of a later
+        assignment; and nothing that was polled is dropped, not even if flow was stopped meanwhile.
         """
         intake = self.app.intake
         intake.turns += 1
@@ -138,17 +138,23 @@ class BulkConsumer(driver.Consumer):  # type: ignore[misc]
             if not self.flow_active:
                 return
             shares = await faust_internals.next_records(self, POLL_SECONDS_MAX)
-            if not self.flow_active:
-                return
             for place, records in shares.items():
                 if place.topic == intake.changelog:
                     intake.owned.restore(place.partition, records)
                 elif (partition := intake.owned.live(place.partition)) is not None:
                     batches.append(Batch(partition, records))
+            self._note_restored()
             if self.app.in_recovery:
                 self._report_progress()
         for batch in batches:
             await intake.batches.put(batch)
+
+    def _note_restored(self) -> None:
+        """Note how far the changelogs have been handed on; behind the last record there may be control records."""
+        owned = self.app.intake.owned
+        for number in list(owned.recovering):
+            position = faust_internals.position_of(self, TP(self.app.intake.changelog, number))
+            owned.restored_to(number, position or 0)
 
     def _report_progress(self) -> None:
         """Tell Faust's recovery how far the changelog has been read.

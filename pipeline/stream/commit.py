@@ -33,8 +33,10 @@ from pipeline.stream.owned import Owned
 from pipeline.stream.partition import REACHED_KEY, Checkpoint, Output, Partition, SessionChange
 from pipeline.stream.table import CHANGELOG
 
-ENCODE_SLICE_MAX: Final = 1000
-SWEEP_MAX: Final = 20_000
+ENCODE_SLICE_MAX: Final = 500
+STATE_SLICE_MAX: Final = 4000
+SWEEP_SLICE_MAX: Final = 4000
+"""So many outputs, states or markers are worked on before others have a turn."""
 
 CommitOffsets = Callable[[Mapping[int, tuple[int, str]]], Awaitable[bool]]
 """Commits offset and metadata by partition of the input; False where the group has moved on."""
@@ -66,6 +68,7 @@ class Checkpoints:
         self._clock: Final = clock
         self._flushing: Final[defaultdict[int, asyncio.Lock]] = defaultdict(asyncio.Lock)
         self._persisting: Final[defaultdict[int, asyncio.Lock]] = defaultdict(asyncio.Lock)
+        self._committing: Final = asyncio.Lock()
         self._wanted: Final = asyncio.Event()
 
     def flush_soon(self) -> None:
@@ -92,23 +95,38 @@ class Checkpoints:
     async def commit_all(self) -> bool:
         """Take all five steps for every partition; tell whether offsets were committed.
 
-        Raises BrokerUnavailable where outputs or state could not be made durable.
+        One commit at a time: an offset that arrived after a later one would let a replay begin before records whose
+        markers are swept already. Raises BrokerUnavailable where outputs or state could not be made durable.
         """
-        persisted = await asyncio.gather(*(self._persist(partition) for partition in self._owned))
-        ready = [
-            (partition, checkpoint)
-            for partition, checkpoint in persisted
-            if checkpoint is not None and not partition.is_lost and checkpoint.next_offset > partition.committed_offset
-        ]
-        offsets = {
-            partition.number: (checkpoint.next_offset, str(checkpoint.log_time_us)) for partition, checkpoint in ready
-        }
-        if not offsets or not await self._commit_offsets(offsets):
+        async with self._committing:
+            persisted = await asyncio.gather(*(self._persist(partition) for partition in self._owned))
+            ready = [
+                (partition, checkpoint)
+                for partition, checkpoint in persisted
+                if checkpoint is not None and checkpoint.next_offset > partition.committed_offset
+            ]
+            if not await self._commit(ready):
+                return False
+            for partition, checkpoint in ready:
+                await _sweep(partition, committed_offset=checkpoint.next_offset, log_time_us=checkpoint.log_time_us)
+            return True
+
+    async def _commit(self, ready: Sequence[tuple[Partition, Checkpoint]]) -> bool:
+        """Take step 5; a partition whose offset may arrive at any time later, since nobody waited for it, is lost."""
+        alive = [(partition, checkpoint) for partition, checkpoint in ready if not partition.is_lost]
+        if not alive:
             return False
-        for partition, checkpoint in ready:
-            log_time_us = checkpoint.log_time_us
-            partition.sweep(committed_offset=checkpoint.next_offset, log_time_us=log_time_us, limit=SWEEP_MAX)
-        return True
+        try:
+            return await self._commit_offsets(
+                {
+                    partition.number: (checkpoint.next_offset, str(checkpoint.log_time_us))
+                    for partition, checkpoint in alive
+                }
+            )
+        except BaseException:
+            for partition, _ in alive:
+                partition.is_lost = True
+            raise
 
     async def drop_all(self) -> None:
         """Give up all partitions, and return when nothing of them is on its way any more."""
@@ -137,31 +155,48 @@ class Checkpoints:
         return partition, checkpoint
 
     async def _publish_outputs(self, partition: Partition, outputs: Sequence[Output]) -> None:
+        if not outputs:
+            return
         started_at = self._clock.monotonic()
+        outbox = Outbox(partition, reply_partitions=self._reply_partitions)
         for begin in range(0, len(outputs), ENCODE_SLICE_MAX):
-            piece = outputs[begin : begin + ENCODE_SLICE_MAX]
-            outbox = Outbox(partition, reply_partitions=self._reply_partitions)
-            outbox.add(piece)
-            await asyncio.gather(
-                *(self._publisher.publish(topic, records) for topic, records in outbox.records.items())
-            )
-            self._observe_delays(piece)
-        if outputs:
-            metrics.STREAM_FLUSH_SECONDS.observe(self._clock.monotonic() - started_at)
+            if begin:
+                await asyncio.sleep(0)
+            outbox.add(outputs[begin : begin + ENCODE_SLICE_MAX])
+        # Each topic at once, so that its records keep their order and the broker is waited for a single time.
+        await asyncio.gather(*(self._publisher.publish(topic, records) for topic, records in outbox.records.items()))
+        await self._observe_delays(outputs)
+        metrics.STREAM_FLUSH_SECONDS.observe(self._clock.monotonic() - started_at)
 
     async def _write_state(self, partition: Partition, states: Sequence[tuple[bytes, bytes | None]]) -> None:
-        records = [
-            Record(key, value, (), partition.number)
-            for key, value in states
-            if not (self._keeps_metadata and key == REACHED_KEY)
-        ]
-        await self._changelog_of(partition).publish(CHANGELOG, records)
+        number, records = partition.number, list[Record]()
+        for begin in range(0, len(states), STATE_SLICE_MAX):
+            if begin:
+                await asyncio.sleep(0)
+            records += [
+                Record(key, value, (), number)
+                for key, value in states[begin : begin + STATE_SLICE_MAX]
+                if not (self._keeps_metadata and key == REACHED_KEY)
+            ]
+        if not partition.is_lost:  # there was time for it
+            await self._changelog_of(partition).publish(CHANGELOG, records)
 
-    def _observe_delays(self, outputs: Sequence[Output]) -> None:
+    async def _observe_delays(self, outputs: Sequence[Output]) -> None:
         now_us = self._clock.now_us()
-        for output in outputs:
+        observe = metrics.STREAM_CLOSE_DELAY_SECONDS.observe
+        for count, output in enumerate(outputs, start=1):
             if isinstance(output, SessionChange) and output.reason == "inactive":
-                metrics.STREAM_CLOSE_DELAY_SECONDS.observe(max(0, now_us - output.at_us) / 1e6)
+                observe(max(0, now_us - output.at_us) / 1e6)
+            if count % STATE_SLICE_MAX == 0:
+                await asyncio.sleep(0)
+
+
+async def _sweep(partition: Partition, *, committed_offset: int, log_time_us: int) -> None:
+    """Forget what no replay can ask for any more, a slice at a time."""
+    has_more = True
+    while has_more:
+        has_more = partition.sweep(committed_offset=committed_offset, log_time_us=log_time_us, limit=SWEEP_SLICE_MAX)
+        await asyncio.sleep(0)
 
 
 class _Turn:

@@ -7,6 +7,8 @@ the classes that override them (`FetchingThread._create_worker_consumer`, `BulkC
 `BulkConsumer._new_consumer_thread`).
 """
 
+import asyncio
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -15,6 +17,7 @@ from aiokafka.errors import (
     CommitFailedError,
     IllegalGenerationError,
     IllegalStateError,
+    KafkaError,
     RebalanceInProgressError,
     UnknownMemberIdError,
 )
@@ -41,6 +44,14 @@ CALLED: Final = (
     ("faust.transport.drivers.aiokafka", "Consumer", "_wait_next_records", ("self", "timeout")),
     ("faust.transport.drivers.aiokafka", "AIOKafkaConsumerThread", "_ensure_consumer", ("self",)),
     ("aiokafka.consumer.group_coordinator", "GroupCoordinator", "fetch_committed_offsets", ("self", "partitions")),
+    ("aiokafka.consumer.group_coordinator", "GroupCoordinator", "ensure_coordinator_known", ("self",)),
+    (
+        "aiokafka.consumer.group_coordinator",
+        "GroupCoordinator",
+        "_do_commit_offsets",
+        ("self", "assignment", "offsets"),
+    ),
+    ("aiokafka.producer.transaction_manager", "TransactionManager", "wait_for_transaction_end", ("self",)),
 )
 """Private methods that are called: module, class, name, parameters."""
 
@@ -83,6 +94,15 @@ def position_of(consumer: Any, partition: TP) -> int | None:
     return state.position if state.has_valid_position else None
 
 
+def transaction_outcome(producer: Any) -> asyncio.Future[Any] | None:
+    """Return the future that tells how a producer's last transaction ended, if it has ended.
+
+    Only committing fetches it: that of a producer which is refused earlier would be logged by asyncio as lost.
+    """
+    waiter: asyncio.Future[Any] | None = producer._txn_manager.wait_for_transaction_end()
+    return waiter if waiter is not None and waiter.done() else None
+
+
 async def fetch_committed(consumer: Any, partitions: Iterable[TP]) -> dict[int, tuple[int, str]]:
     """Return offset and metadata of the last commit of each partition, by number; none where nothing was committed."""
     places = [TopicPartition(partition.topic, partition.partition) for partition in partitions]
@@ -90,16 +110,6 @@ async def fetch_committed(consumer: Any, partitions: Iterable[TP]) -> dict[int, 
     found = await consumer._thread.call_thread(coordinator.fetch_committed_offsets, places)
     committed = {place.partition: entry for place, entry in found.items() if entry.offset >= 0}
     return {number: (entry.offset, entry.metadata or "") for number, entry in committed.items()}
-
-
-def is_latest_recovery(table: Any, active_tps: Any) -> bool:
-    """Tell whether the recovery that ended with these partitions is that of the latest assignment.
-
-    Recovery hears of an assignment last; until then the one before may end. The set is made anew for each.
-    """
-    recovery = table.app.tables.recovery
-    is_of_latest_heard: bool = recovery.actives_for_table[table] is active_tps
-    return is_of_latest_heard and recovery._generation_id == table.app.consumer_generation_id
 
 
 async def seek(consumer: Any, starts: Mapping[TP, int]) -> bool:
@@ -115,14 +125,43 @@ async def seek(consumer: Any, starts: Mapping[TP, int]) -> bool:
 async def commit(consumer: Any, offsets: Mapping[TP, tuple[int, str]]) -> bool:
     """Commit offset and metadata of each partition; return False where the group has moved on meanwhile.
 
-    Other Kafka errors are raised as they are.
+    The client's own `commit` goes on trying while the broker is away, and what it then sends bears the generation of
+    that moment. If the worker has joined the group anew, the broker takes it, and an offset from before replaces the
+    later one of whoever owned the partition in between. So what is sent here bears the generation in which it was
+    asked for, and nothing is sent after the caller has given up. Other Kafka errors are raised as they are.
     """
+    coordinator = client_of(consumer)._coordinator
     places = {
         TopicPartition(partition.topic, partition.partition): OffsetAndMetadata(offset, metadata)
         for partition, (offset, metadata) in offsets.items()
     }
+    abandoned = threading.Event()
     try:
-        await consumer._thread.call_thread(client_of(consumer).commit, places)
-    except _GROUP_HAS_MOVED_ON:
-        return False
-    return True
+        committing = consumer._thread.call_thread(
+            _commit_within, coordinator, places, coordinator.generation, abandoned
+        )
+        return bool(await committing)
+    finally:
+        abandoned.set()
+
+
+async def _commit_within(
+    coordinator: Any, places: Mapping[TopicPartition, OffsetAndMetadata], generation: int, abandoned: threading.Event
+) -> bool:
+    """Try until the broker has answered; runs in the thread of the Kafka client."""
+    while True:
+        await coordinator.ensure_coordinator_known()
+        async with coordinator._commit_lock:
+            # From here to the request being made there is no await. A negative generation is that of no member.
+            if coordinator.generation != generation or generation < 0 or abandoned.is_set():
+                return False
+            try:
+                await coordinator._do_commit_offsets(None, places)
+            except _GROUP_HAS_MOVED_ON:
+                return False
+            except KafkaError as error:
+                if not error.retriable:
+                    raise
+            else:
+                return True
+        await asyncio.sleep(coordinator._retry_backoff_ms / 1000)

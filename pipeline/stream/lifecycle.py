@@ -20,12 +20,14 @@ from pipeline.events.controls import SETTING_DECODER, Setting
 from pipeline.events.envelope import HEADER_KIND
 from pipeline.stream import decisions, sessions
 from pipeline.stream.partition import Partition
+from pipeline.stream.sessions import be_active
 from pipeline.stream.timeouts import is_valid
 
 SLICE_RECORDS_MAX: Final = 500
 SLICE_DEADLINES_MAX: Final = 1000
 
 _THREAD_MARK: Final = b"thread\t"
+_TRACE: Final = (HEADER_KIND, b"trace")
 _COMMANDS: Final = {kind.encode(): kind for kind in decisions.RULES}
 
 
@@ -48,30 +50,33 @@ class Pause(Enum):
 
 def apply(partition: Partition, records: Iterable[LogRecord]) -> Iterator[Pause]:
     """Apply `records` in order; the caller may do something else, or stop for good, at each pause."""
-    unpaused = 0
+    unpaused = traces = 0
     for record in records:
         offset = record.offset
         if offset < partition.next_offset:
             continue
         stamp_us = record.timestamp * 1000
-        partition.log_time_us = max(partition.log_time_us, stamp_us)
+        if stamp_us > partition.log_time_us:  # noqa: PLR1730 - `max` takes three times as long
+            partition.log_time_us = stamp_us
         # Also where time has not moved: a commit between two slices leaves deadlines due at its own log time.
         while partition.deadlines.next_us <= partition.log_time_us:
             _fire(partition)
             yield Pause.BREATHE
-        kind = kind_of(record.headers)
-        if kind == b"trace":
+        headers = record.headers
+        if (headers and headers[0] == _TRACE) or (kind := kind_of(headers)) == b"trace":
             key = record.key
             if key is not None and key.startswith(_THREAD_MARK):
-                sessions.be_active(partition, key, offset)
-            partition.tally.traces += 1
+                be_active(partition, key, offset)
+            traces += 1
             partition.next_offset = offset + 1
         else:
             yield from _apply_control(partition, kind, record)
         unpaused += 1
         if unpaused == SLICE_RECORDS_MAX:
-            unpaused = 0
+            partition.tally.traces += traces
+            unpaused = traces = 0
             yield Pause.BREATHE
+    partition.tally.traces += traces
 
 
 def kind_of(headers: Sequence[tuple[str, bytes]]) -> bytes:
@@ -129,7 +134,8 @@ def _apply_setting(partition: Partition, record: LogRecord) -> Iterator[Pause]:
                 sessions.end(partition, key, state, "inactive", at_us=now_us, applied_offset=state.applied_offset)
         if count % SLICE_DEADLINES_MAX == 0:
             yield Pause.BREATHE
-    partition.schedule()
+    for _ in partition.schedule():
+        yield Pause.BREATHE
 
 
 def _setting_of(value: bytes | None) -> Setting | None:

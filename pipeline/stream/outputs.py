@@ -65,7 +65,7 @@ class Outbox:
         for output in outputs:
             if isinstance(output, SessionChange):
                 event = thread_event(output, log_id=self._partition.log_id, partition=self._partition.number)
-                self.records[THREADS].append(event.record())
+                self.records[THREADS].append(event.record_beside(output.key, self._partition.number))
             elif isinstance(output, ScoreEvent):
                 self.records[SCORES].append(output.record())
             else:

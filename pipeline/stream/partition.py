@@ -1,6 +1,7 @@
 """What the worker knows of one partition of the log, and what it has yet to make durable."""
 
 from collections import Counter, deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 from uuid import UUID
@@ -16,7 +17,8 @@ from pipeline.stream.timeouts import Timeouts, is_setting_key
 
 SESSION_REMEMBERED_US: Final = 60_000_000
 """For this long (log time) a closed session can still be named by an accepted score."""
-
+SLICE_THREADS_MAX: Final = 5_000
+"""After so many threads whoever goes through all of them lets others have a turn."""
 
 REACHED_KEY: Final = b"reached"
 """The key under which a partition's changelog keeps its log time."""
@@ -69,6 +71,8 @@ class Tally:
     undecodable: Counter[str] = field(default_factory=Counter)
     closed: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+    missing: int = 0
+    repeated: int = 0
     traces: int = 0
     opened: int = 0
     replayed: int = 0
@@ -91,7 +95,9 @@ class Partition:
         self.is_lost = False
         """Set for good when the partition is taken away or could not be made durable: nothing of it counts any more."""
         self._outputs: list[Output] = []
-        self._dirty: set[bytes] = set()
+        self.changed: set[bytes] = set()
+        """Threads whose state the changelog does not have yet; it is added to wherever `threads` is."""
+        self._settings_said: set[bytes] = set()
         self._markers: deque[bytes] = deque()
         self._reached: list[Reached] = []
 
@@ -103,7 +109,8 @@ class Partition:
     def restore(self, *, committed_offset: int, log_time_us: int | None) -> None:
         """Begin at the committed offset, with what the changelog put into `threads`, which may be ahead of it.
 
-        `log_time_us` came with the commit; None if the broker lost it, then the changelog knows it.
+        `log_time_us` came with the commit; None if the broker lost it, then the changelog knows it. What comes next is
+        `take_stock`.
         """
         self.next_offset = self.committed_offset = committed_offset
         self._reached = _REACHED.decode(self.threads.pop(REACHED_KEY, b"[]"))
@@ -111,20 +118,30 @@ class Partition:
         self.log_time_us = max(behind, default=0) if log_time_us is None else log_time_us
         for key in [key for key in self.threads if is_setting_key(key)]:
             self.timeouts.restore(key, self.threads.pop(key), committed_offset)
-        self.schedule()
-        for key, packed in self.threads.items():
-            if thread_state.read(packed).closed_at_us == OPEN:
-                self.open_threads += 1
-            else:
-                self._markers.append(key)
 
-    def schedule(self) -> None:
-        """Make the deadlines anew, from the state and the settings."""
-        self.deadlines = Deadlines(self.deadline_of)
-        for key in self.threads:
+    def schedule(self) -> Iterator[None]:
+        """Make the deadlines anew, from the state and the settings.
+
+        Yields now and then, so that others have a turn; no record may be applied before it has come to its end.
+        """
+        deadlines = Deadlines(self.deadline_of)
+        for count, key in enumerate(list(self.threads), start=1):
             deadline_us = self.deadline_of(key)
             if deadline_us is not None:
-                self.deadlines.add(key, deadline_us)
+                deadlines.add(key, deadline_us)
+            if count % SLICE_THREADS_MAX == 0:
+                yield
+        self.deadlines = deadlines
+
+    def take_stock(self) -> Iterator[None]:
+        """Make the deadlines of what was restored and find the markers; yields as `schedule` does."""
+        yield from self.schedule()
+        self.open_threads = len(self.deadlines)
+        for count, (key, packed) in enumerate(list(self.threads.items()), start=1):
+            if thread_state.closed_at_us(packed) != OPEN:
+                self._markers.append(key)
+            if count % SLICE_THREADS_MAX == 0:
+                yield
 
     def deadline_of(self, key: bytes) -> int | None:
         """Return when an open thread closes unless it is active before; None for one that is not open."""
@@ -142,12 +159,7 @@ class Partition:
     def put(self, key: bytes, state: ThreadState) -> None:
         """Remember the state of a thread."""
         self.threads[key] = thread_state.write(state)
-        self._dirty.add(key)
-
-    def put_packed(self, key: bytes, packed: bytes) -> None:
-        """Remember a state that is packed already."""
-        self.threads[key] = packed
-        self._dirty.add(key)
+        self.changed.add(key)
 
     def put_marker(self, key: bytes, state: ThreadState) -> None:
         """Remember a closed session until `sweep` may forget it."""
@@ -155,8 +167,8 @@ class Partition:
         self._markers.append(key)
 
     def touch(self, key: bytes) -> None:
-        """Note that the changelog must be told about `key`."""
-        self._dirty.add(key)
+        """Note that the changelog must be told about the setting under `key`."""
+        self._settings_said.add(key)
 
     def emit(self, output: Output) -> None:
         """Add an output."""
@@ -169,35 +181,38 @@ class Partition:
 
     def checkpoint(self) -> Checkpoint | None:
         """Hand over, in one step, all that is not durable yet; None if nothing is new since the last commit."""
-        if self.next_offset == self.committed_offset and not self._outputs and not self._dirty:
+        is_changed = self.changed or self._settings_said
+        if self.next_offset == self.committed_offset and not self._outputs and not is_changed:
             return None
-        dirty, self._dirty = self._dirty, set()
-        states = [(key, self._packed(key)) for key in dirty]
+        states: list[tuple[bytes, bytes | None]] = list(
+            zip(self.changed, map(self.threads.get, self.changed), strict=True)
+        )
+        states += [(key, self.timeouts.packed(key, self.committed_offset)) for key in self._settings_said]
         states.append((REACHED_KEY, self._reach(Reached(self.next_offset, self.log_time_us))))
+        self.changed, self._settings_said = set(), set()
         return Checkpoint(self.next_offset, self.log_time_us, self.take_outputs(), states)
 
-    def sweep(self, *, committed_offset: int, log_time_us: int, limit: int) -> None:
-        """Forget markers of closed sessions that neither a replay nor a score can ask for any more.
+    def sweep(self, *, committed_offset: int, log_time_us: int, limit: int) -> bool:
+        """Forget markers of closed sessions that neither a replay nor a score can ask for any more, up to `limit`.
 
-        `log_time_us` is the log time at `committed_offset`, from where any replay begins.
+        `log_time_us` is the log time at `committed_offset`, from where any replay begins. Returns whether there may be
+        more to forget.
         """
         self.committed_offset = committed_offset
         for _ in range(min(limit, len(self._markers))):
-            state = self.state_of(key := self._markers[0])
-            if state is not None and state.closed_at_us != OPEN:
-                is_needed = state.applied_offset >= committed_offset
-                if is_needed or log_time_us < state.closed_at_us + SESSION_REMEMBERED_US:
-                    return
-                del self.threads[key]
-                self._dirty.add(key)
+            packed = self.threads.get(key := self._markers[0])
+            if packed is not None:
+                _, _, applied_offset, _, _, closed_at_us, _ = thread_state.unpack(packed)
+                if closed_at_us != OPEN:
+                    is_needed = applied_offset >= committed_offset
+                    if is_needed or log_time_us < closed_at_us + SESSION_REMEMBERED_US:
+                        return False
+                    del self.threads[key]
+                    self.changed.add(key)
             self._markers.popleft()
+        return bool(self._markers)
 
     def _reach(self, place: "Reached") -> bytes:
         """Return what the changelog keeps of log time: at the committed offset, and at all that were tried since."""
         self._reached = [past for past in self._reached if past.offset >= self.committed_offset] + [place]
         return msgspec.json.encode(self._reached)
-
-    def _packed(self, key: bytes) -> bytes | None:
-        if is_setting_key(key):
-            return self.timeouts.packed(key, self.committed_offset)
-        return self.threads.get(key)

@@ -17,7 +17,8 @@ def be_active(partition: Partition, key: bytes, offset: int) -> None:
         if closed_at_us == OPEN:
             now_us = partition.log_time_us
             extended = pack(first_offset, offset, offset, opened_at_us, now_us, OPEN, activities + 1)
-            partition.put_packed(key, extended if first_offset >= 0 else extended + carried_in(packed))
+            partition.threads[key] = extended if first_offset >= 0 else extended + carried_in(packed)
+            partition.changed.add(key)
             return
     if thread_of(key) is None:
         partition.tally.undecodable["trace"] += 1
@@ -40,7 +41,10 @@ def end(
     partition: Partition, key: bytes, state: ThreadState, reason: CloseReason, *, at_us: int, applied_offset: int
 ) -> None:
     """Close an open thread; `applied_offset` is the last record of the thread, the command that closes it included."""
-    closed = state._replace(closed_at_us=at_us, applied_offset=applied_offset)
+    first_offset, last_offset, _, opened_at_us, last_activity_at_us, _, activities, carried = state
+    closed = ThreadState(  # not `_replace`, which takes four times as long
+        first_offset, last_offset, applied_offset, opened_at_us, last_activity_at_us, at_us, activities, carried
+    )
     partition.put_marker(key, closed)
     partition.open_threads -= 1
     partition.tally.closed[reason] += 1

@@ -13,7 +13,7 @@ from faust.tables.table import Table
 from faust.types import TP
 
 from pipeline.adapters.clock import Clock
-from pipeline.adapters.telemetry import metrics
+from pipeline.adapters.telemetry import logs, metrics
 from pipeline.stream import faust_internals
 from pipeline.stream.fence import Fence
 from pipeline.stream.owned import Owned
@@ -35,6 +35,8 @@ CHANGELOG_CONFIG: Final = {
     "segment.bytes": str(64 * 1024 * 1024),
     "min.cleanable.dirty.ratio": "0.1",
 }
+
+_log = logs.logger(__name__)
 
 
 class ThreadsTable(Table):  # type: ignore[misc]
@@ -58,34 +60,48 @@ class ThreadsTable(Table):  # type: ignore[misc]
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
     ) -> None:
         """Begin anew with the partitions of this assignment; nobody else writes their state from now on."""
-        async with self.polling:  # flow is stopped: when the poll under way is over, none follows
-            await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
         metrics.STREAM_REBALANCES.inc()
         self._assigned_at = self.clock.monotonic()
         numbers = [tp.partition for tp in assigned if tp.topic == TRACES.name]
-        self.owned.assign(numbers)
+        self.owned.drop()
+        await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
         await self.fence.take(numbers)
+        # A recovery that this assignment has overtaken may still be polling, and has moved positions.
+        async with self.polling:
+            if await faust_internals.seek(self.app.consumer, {TP(CHANGELOG.name, number): 0 for number in numbers}):
+                self.owned.assign(numbers)
 
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
-        """Go live at the committed offsets. Faust ignores what is raised here, so a failure crashes the app."""
+        """Go live at the committed offsets. Faust ignores what is raised here, so a failure crashes the app.
+
+        Faust also calls this for a recovery that a later assignment has overtaken. So what is asked is not whether
+        Faust's recovery is over, but whether the changelogs of this assignment have been read to their ends.
+        """
+        assignment = self.owned.assignment
         try:
-            if not faust_internals.is_latest_recovery(self, active_tps):
-                return  # what is owned by now was not read by that recovery; it is recovered next
             await super().on_recovery_completed(active_tps, standby_tps)
-            generation_id = self.app.consumer_generation_id
-            inputs = [TP(TRACES.name, tp.partition) for tp in active_tps]
-            committed = await faust_internals.fetch_committed(self.app.consumer, inputs)
-            fenced = await self.fence.confirm(CHANGELOG)
-            # Faust does not seek where nothing was committed, and what it polled before would be passed over.
-            starts = {place: committed.get(place.partition, (0, ""))[0] for place in inputs}
-            is_assigned = await faust_internals.seek(self.app.consumer, starts)
-            if not is_assigned or self.app.consumer_generation_id != generation_id:
-                return  # another assignment came in between, and is recovered next; no await from here to `begin`
-            self.owned.lose(fenced)
-            for _ in self.owned.begin(committed):
-                await asyncio.sleep(0)
-            metrics.STREAM_RECOVERY_SECONDS.set(self.clock.monotonic() - self._assigned_at)
-            await self.on_begin()
+            if await self._is_restored(active_tps) and self.owned.assignment is assignment:
+                await self._go_live(assignment, [TP(TRACES.name, tp.partition) for tp in active_tps])
         except Exception as error:
-            await self.app.crash(error)
-            raise
+            if self.owned.assignment is assignment:
+                await self.app.crash(error)
+                raise
+            _log.warning("recovery given up: another assignment came", reason=repr(error))
+
+    async def _is_restored(self, changelogs: set[TP]) -> bool:
+        ends = await self.app.consumer.highwaters(*changelogs) if changelogs else {}
+        return self.owned.is_restored({place.partition: end for place, end in ends.items()})
+
+    async def _go_live(self, assignment: object, inputs: list[TP]) -> None:
+        """Begin with the state that is restored, unless another assignment comes meanwhile."""
+        fenced = await self.fence.confirm(CHANGELOG)
+        committed = await faust_internals.fetch_committed(self.app.consumer, inputs)
+        # Faust does not seek where nothing was committed, and what it polled before would be passed over.
+        starts = {place: committed.get(place.partition, (0, ""))[0] for place in inputs}
+        if not await faust_internals.seek(self.app.consumer, starts) or self.owned.assignment is not assignment:
+            return  # no await from here to `begin`
+        self.owned.lose(fenced)
+        for _ in self.owned.begin(committed):
+            await asyncio.sleep(0)
+        metrics.STREAM_RECOVERY_SECONDS.set(self.clock.monotonic() - self._assigned_at)
+        await self.on_begin()

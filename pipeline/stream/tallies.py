@@ -18,6 +18,8 @@ def report(partition: Partition) -> None:
         metrics.STREAM_CLOSED.labels(reason).inc(count)
     for kind, count in tally.refused.items():
         metrics.STREAM_REFUSED.labels(kind).inc(count)
+    metrics.STREAM_OFFSET_GAPS.inc(tally.missing)
+    metrics.STREAM_REPEATED.inc(tally.repeated)
     metrics.STREAM_OPENED.inc(tally.opened)
     metrics.STREAM_REPLAYED.inc(tally.replayed)
 

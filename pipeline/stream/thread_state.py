@@ -63,6 +63,11 @@ unpack = _LAYOUT.unpack_from
 """Return the fields of a ThreadState, in order, as a plain tuple, but for what is carried: for the hot path."""
 
 
+def closed_at_us(packed: bytes) -> int:
+    """Return when the session of a packed state was closed, OPEN if it was not."""
+    return int(_LAYOUT.unpack_from(packed)[5])
+
+
 def carried_in(packed: bytes) -> bytes:
     """Return what a packed state carries, mostly nothing."""
     return packed[PACKED_BYTES:]

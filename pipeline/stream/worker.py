@@ -17,7 +17,7 @@ from pipeline.stream.owned import Owned
 from pipeline.topics import TRACES
 
 SESSIONS_LOST_MAX: Final = 2
-"""For so many session timeouts a partition may be ours and lost: joining the group anew takes about one."""
+"""For so many session timeouts a partition may be ours and stand still: joining the group anew takes about one."""
 
 _log = logs.logger(__name__)
 
@@ -29,16 +29,19 @@ async def run(settings: Settings, clock: Clock, *, ready: Callable[[], None], st
     BrokerUnavailable where there is no broker, or it takes no records any more.
     """
     log_ids = await read_log_ids(settings.kafka)
-    async with EventProducer(settings.kafka, client_id=CLIENT_ID) as publisher:
+    async with (
+        EventProducer(settings.kafka, client_id=CLIENT_ID) as publisher,
+        EventProducer(settings.kafka, client_id=f"{CLIENT_ID}-ticks") as ticker,
+    ):
         fence: Fence = NoFence(publisher)
         if settings.stream.transactions:
             fence = TransactionalFence(settings.kafka, client_id=CLIENT_ID, log_id=log_ids[TRACES.name])
-        app = build(settings, clock, log_id=log_ids[TRACES.name], publisher=publisher, fence=fence)
+        app = build(settings, clock, log_id=log_ids[TRACES.name], publisher=publisher, ticker=ticker, fence=fence)
         try:
             await _first_to_end(
                 _serve(app, ready, stop),
                 _watch(app.intake, settings.stream.stall_seconds_max),
-                _watch_orphans(app.intake.owned, SESSIONS_LOST_MAX * settings.kafka.session_timeout_ms / 1000),
+                _watch_stuck(app.intake.owned, SESSIONS_LOST_MAX * settings.kafka.session_timeout_ms / 1000),
                 _asked(stop),
             )
         finally:
@@ -65,17 +68,17 @@ async def _watch(intake: Intake, stall_seconds_max: float) -> None:
             raise Stalled(f"the consumer loop has not moved for {stall_seconds_max:g} s")
 
 
-async def _watch_orphans(owned: Owned, seconds_max: float) -> None:
-    """Raise Stalled if a partition is ours but lost, and no new assignment follows.
+async def _watch_stuck(owned: Owned, seconds_max: float) -> None:
+    """Raise Stalled if a partition is ours but not worked on, and neither its recovery moves nor an assignment follows.
 
     A worker that was paused may have taken a partition from its rightful owner as the last thing it did.
     """
     while True:
-        before = owned.orphans
+        before = owned.stuck
         await asyncio.sleep(seconds_max)
-        if orphans := before & owned.orphans:
-            numbers = sorted(partition.number for partition in orphans)
-            raise Stalled(f"partitions {numbers} are assigned to this worker and lost for {seconds_max:g} s")
+        if stuck := before & owned.stuck:
+            numbers = sorted(partition.number for partition, _ in stuck)
+            raise Stalled(f"partitions {numbers} are assigned to this worker and not worked on for {seconds_max:g} s")
 
 
 async def _asked(stop: asyncio.Event) -> None:

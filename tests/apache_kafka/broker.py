@@ -49,10 +49,14 @@ class ApacheKafka:
         folder: Path,
         *,
         settings: Mapping[str, str] | None = None,
+        listeners: Mapping[str, int] | None = None,
+        scram_users: Sequence[str] = (),
         jvm_flags: Sequence[str] | None = None,
         on_line: Callable[[str], None] | None = None,
     ) -> None:
         """Take a folder to fill, broker `settings` over TEST_SETTINGS, and who is told each line of its log.
+
+        More `listeners` are a port for each protocol; `scram_users` are as `kafka-storage --add-scram` writes them.
 
         `jvm_flags` stand in the place of the archive of loaded classes that prepare.py makes.
         """
@@ -61,6 +65,8 @@ class ApacheKafka:
         self._folder: Final = folder
         self._properties: Final = folder / "server.properties"
         self._settings: Final = {**TEST_SETTINGS, **(settings or {})}
+        self._listeners: Final = dict(listeners or {})
+        self._scram_users: Final = scram_users
         self._jvm_flags: Final = jvm_flags
         self._on_line: Final = on_line
         self._process: ChildProcess | None = None
@@ -104,6 +110,7 @@ class ApacheKafka:
         # A UUID in base64, as Kafka writes it; its first letter, which must not look like an option, is given.
         cluster_id = "T" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
         tool = ["kafka.tools.StorageTool", "format", "--standalone", "-t", cluster_id, "-c", str(properties)]
+        tool += [argument for user in self._scram_users for argument in ("--add-scram", user)]
         async with await ChildProcess.start([*self._java(libs), *tool], cwd=self._folder) as formatting:
             async with asyncio.timeout(FORMAT_SECONDS_MAX):
                 returncode = await formatting.wait()
@@ -112,7 +119,9 @@ class ApacheKafka:
         properties.rename(self._properties)
 
     def _all_settings(self) -> dict[str, str]:
-        listeners = f"PLAINTEXT://{self.bootstrap},CONTROLLER://127.0.0.1:{self._controller_port}"
+        ports = {"PLAINTEXT": self.port, "CONTROLLER": self._controller_port, **self._listeners}
+        listeners = ",".join(f"{name}://127.0.0.1:{port}" for name, port in ports.items())
+        protocols = ",".join(f"{name}:{name}" for name in ports if name != "CONTROLLER")
         return {
             "process.roles": "broker,controller",
             "node.id": "1",
@@ -121,7 +130,7 @@ class ApacheKafka:
             "advertised.listeners": listeners,
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listener.security.protocol.map": f"{protocols},CONTROLLER:PLAINTEXT",
             "log.dirs": str(self._folder / "log"),
             **self._settings,
         }

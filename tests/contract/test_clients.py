@@ -1,7 +1,7 @@
 """Every real client and integration, unmodified, against a running stack; checked is what the query side returns."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from statistics import mean
@@ -19,7 +19,7 @@ from tests.support.waiting import wait_until
 
 HERE = Path(__file__).parent
 README = HERE.parents[1] / "README.md"
-THREAD_TIMEOUT = "5s"
+THREAD_TIMEOUT = "10s"  # a script must be seen active in between, on a machine that does other things too
 AT_A_TIME = 2
 SCORED_SECONDS_MAX = 30
 PROGRAMMATIC = "programmatic"  # its project, and its workspace
@@ -28,7 +28,7 @@ PROGRAMMATIC = "programmatic"  # its project, and its workspace
 class Runs:
     """All clients, two at a time, and what was seen of each; a client that fails fails only its own tests."""
 
-    def __init__(self, stack: RunningStack, models: ModelServer, python: Path, npm: Path) -> None:
+    def __init__(self, stack: RunningStack, models: ModelServer, pythons: Mapping[str, Path], npm: Path) -> None:
         self._stack = stack
         self._environment = {
             "OPENAI_API_KEY": "none",
@@ -40,7 +40,8 @@ class Runs:
             **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), models.base_url),
             **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1"),
         }
-        self._how: dict[str, Any] = {"python": python, "npm": npm, "base_url": stack.base_url}
+        self._how: dict[str, Any] = {"pythons": pythons, "npm": npm, "base_url": stack.base_url}
+        self._python: Path = pythons["."]
         with ThreadPoolExecutor(AT_A_TIME) as scripts, ThreadPoolExecutor(len(CLIENTS)) as watchers:
             self.programmatic: Future[str] = scripts.submit(self._run_programmatic)
             self._seen = {client.name: watchers.submit(self._watch, client, scripts) for client in CLIENTS}
@@ -75,7 +76,7 @@ class Runs:
     def _run_programmatic(self) -> str:
         environment = {**self._environment, "OPIK_PROJECT_NAME": PROGRAMMATIC, "OPIK_WORKSPACE": PROGRAMMATIC}
         script = SCRIPTS / "programmatic.py"
-        return run_client(self._how["python"], script, base_url=self._stack.base_url, environment=environment)
+        return run_client(self._python, script, base_url=self._stack.base_url, environment=environment)
 
     def _score_all(self) -> None:
         threads = {
@@ -83,7 +84,7 @@ class Runs:
         }
         script = SCRIPTS / "score_threads.py"
         run_client(
-            self._how["python"],
+            self._python,
             script,
             json.dumps(threads),
             base_url=self._stack.base_url,
@@ -92,11 +93,13 @@ class Runs:
 
 
 @pytest.fixture(scope="module")
-def environments() -> tuple[Path, Path]:
+def environments() -> tuple[dict[str, Path], Path]:
+    folders = sorted({client.requirements for client in CLIENTS})
     with ThreadPoolExecutor(2) as pool:
-        python = pool.submit(locked_python, HERE / "clients" / "requirements.txt")
         npm = pool.submit(locked_npm, HERE / "clients" / "npm")
-    return python.result(), npm.result()
+        locks = [HERE / "clients" / folder / "requirements.txt" for folder in folders]
+        pythons = dict(zip(folders, pool.map(locked_python, locks), strict=True))
+    return pythons, npm.result()
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +110,7 @@ def models() -> Iterator[ModelServer]:
 
 @pytest.fixture(scope="module")
 def runs(
-    environments: tuple[Path, Path], models: ModelServer, tmp_path_factory: pytest.TempPathFactory
+    environments: tuple[dict[str, Path], Path], models: ModelServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Runs]:
     folder = tmp_path_factory.mktemp("clients")
     with RunningStack(folder, "--thread-timeout", THREAD_TIMEOUT) as stack:
@@ -158,6 +161,8 @@ def test_threads_show_their_ends_their_size_and_their_usage(client: Client, seen
         if last.get("end_time"):
             assert thread.get("last_message") == last.get("output")
         assert (thread.get("usage") or {}).get("total_tokens") == client.tokens.get(thread_id)
+        if thread_id in client.cost:
+            assert thread["total_estimated_cost"] == pytest.approx(client.cost[thread_id])
 
 
 @of_every_client

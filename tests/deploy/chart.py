@@ -16,7 +16,7 @@ CHART: Final = ROOT / "helm"
 VALUES: Final = {
     path.stem: yaml.safe_load(path.read_text()) for path in sorted((Path(__file__).parent / "values").iterdir())
 }
-PROCESSES: Final = ("serve", "worker", "sink", "migrate")
+PROCESSES: Final = ("serve", "worker", "evaluate", "sink", "migrate")
 RELEASE: Final = "demo"
 NAMESPACE: Final = "prod"
 

@@ -29,18 +29,25 @@ SET_BY_VALUES: Final = frozenset(
         "THREADLINE_CLICKHOUSE_PASSWORD",
         "THREADLINE_GATEWAY_HOST",
         "THREADLINE_GATEWAY_PORT",
+        "THREADLINE_GATEWAY_KEYS_FILE",
+        "THREADLINE_GATEWAY_OPEN_TO_ALL",
+        "THREADLINE_GATEWAY_POLICY_FILE",
         "THREADLINE_GATEWAY_SHUTDOWN_SECONDS",
         "THREADLINE_OPERATION_HOST",
         "THREADLINE_OPERATION_PORT",
         "THREADLINE_OPERATION_DRAIN_SECONDS",
         "THREADLINE_STREAM_INSTANCE_ID",
+        "THREADLINE_EVALUATE_JUDGE_URL",
     }
 )
 """Settings that have a value of their own in the chart, or that it derives: not to be set a second way."""
 NOT_FOR_CLUSTERS: Final = frozenset(
     {
         "THREADLINE_KAFKA_LAST_RECORD_ALONE",  # for the embedded broker only
-        "THREADLINE_SINKS_INSTANCE_ID",  # sinks are a Deployment: one name would be shared by all
+        "THREADLINE_EVALUATE_INSTANCE_ID",  # evaluators, like sinks, are a Deployment: all would share one name
+        "THREADLINE_GATEWAY_PROCESSES",  # a pod is one process with one operator's port: take more replicas
+        "THREADLINE_GATEWAY_SHARE_PORT",
+        "THREADLINE_SINKS_INSTANCE_ID",
     }
 )
 
@@ -138,6 +145,15 @@ clickhouse:
   existingSecret: threadline-clickhouse # holds the password under the key `password`
 ```
 
+Without API keys serve takes requests from everybody inside the cluster, and the chart refuses an Ingress, a NodePort or
+a LoadBalancer. `threadline keys create` writes the file of keys; make it a Secret and name it:
+
+```console
+$ threadline keys --file keys.json create --name shop --workspace shop
+$ kubectl create secret generic threadline-keys --from-file=keys.json
+$ helm upgrade threadline ./helm --reuse-values --set serve.keys.existingSecret=threadline-keys
+```
+
 To look at it without either, let the chart make single nodes of both (for evaluation only):
 
 ```console
@@ -145,12 +161,14 @@ $ helm install threadline ./helm --set evaluation.kafka.enabled=true,evaluation.
 ```
 
 What runs: `serve` (a Deployment: HTTP), `worker` (a StatefulSet: the lives of threads; each pod is a static member of
-its consumer group under its own name), `sink` (a Deployment: into ClickHouse), and `migrate` (a job before every
-installation and upgrade). All are non-root with a read-only file system and without a service account token.
+its consumer group under its own name), `evaluate` (a Deployment: scores closed threads), `sink` (a Deployment: into
+ClickHouse), and `migrate` (a job before every installation and upgrade). All are non-root with a read-only file system
+and without a service account token.
 Values that cannot work are refused with a sentence before anything is installed.
 
-An upgrade runs `migrate` first, then replaces `serve`, `worker` and `sink` pod by pod. `helm rollback` replaces the
-pods; tables only ever go forward, and a release that no longer knows a table's migration refuses to migrate.
+An upgrade runs `migrate` first, then replaces `serve`, `worker`, `evaluate` and `sink` pod by pod. `helm rollback`
+replaces the pods; tables only ever go forward, and a release that no longer knows a table's migration refuses to
+migrate.
 
 Values without a meaning here are what Kubernetes calls by that name.
 

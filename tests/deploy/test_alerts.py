@@ -57,7 +57,7 @@ def test_every_alert_says_how_bad_it_is_and_what_to_do(name: str) -> None:
     page = ROOT / alert["annotations"]["runbook"]
 
     assert alert["labels"]["severity"] in {"critical", "warning"}
-    assert alert["labels"]["stage"] in {"gateway", "stream", "sinks", "query"}
+    assert alert["labels"]["stage"] in {"gateway", "stream", "evaluators", "sinks", "query"}
     assert page.parent == ROOT / "deploy" / "runbooks"
     assert f"`{name}`" in page.read_text()
 

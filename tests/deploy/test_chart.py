@@ -13,8 +13,10 @@ from kubernetes_validate import utils as kubernetes_validate  # type: ignore[imp
 
 from pipeline.adapters.telemetry.health import Health
 from pipeline.cli import threadline
+from pipeline.gateway.policy import read_policy
+from pipeline.gateway.quotas import Quota
 from pipeline.settings import OperationSettings
-from pipeline.topics import SINKS_GROUP, STREAM_GROUP, TRACES
+from pipeline.topics import EVALUATORS_GROUP, SINKS_GROUP, STREAM_GROUP, TRACES
 from tests.deploy.chart import (
     CHART,
     PROCESSES,
@@ -128,7 +130,7 @@ def test_no_password_is_in_the_environment(name: str) -> None:
 def test_the_grace_period_fits_the_drain(name: str) -> None:
     manifests = rendered(name)
 
-    for component in ("serve", "worker", "sink"):
+    for component in ("serve", "worker", "evaluate", "sink"):
         found = pod(manifests, component)
         sleep = found.container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
         drain = float(found.environment["THREADLINE_OPERATION_DRAIN_SECONDS"])
@@ -145,7 +147,7 @@ def test_requests_in_flight_may_take_as_long_as_the_drain() -> None:
 def test_every_process_is_a_command_of_ours(name: str) -> None:
     ours = [pod_ for pod_ in pods(rendered(name)) if pod_.component in PROCESSES]
 
-    assert {pod_.component for pod_ in ours} >= {"serve", "worker", "sink"}
+    assert {pod_.component for pod_ in ours} >= {"serve", "worker", "evaluate", "sink"}
     for pod_ in ours:
         assert pod_.container["args"] == [pod_.component]
         assert pod_.component in threadline.commands
@@ -156,7 +158,7 @@ async def test_the_probes_ask_what_the_operators_port_answers() -> None:
     health.set_ready(ready=True)
     await health.start()
     try:
-        for component in ("serve", "worker", "sink"):
+        for component in ("serve", "worker", "evaluate", "sink"):
             container = pod(rendered("minimal"), component).container
             for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
                 asked = container[probe]["httpGet"]
@@ -168,18 +170,58 @@ async def test_the_probes_ask_what_the_operators_port_answers() -> None:
 
 
 def test_a_pod_that_is_alive_but_not_ready_is_not_restarted() -> None:
-    for component in ("serve", "worker", "sink"):
+    for component in ("serve", "worker", "evaluate", "sink"):
         container = pod(rendered("minimal"), component).container
         assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
         assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
 
 
 def test_the_ports_are_those_of_the_settings() -> None:
-    for component in ("serve", "worker", "sink"):
+    for component in ("serve", "worker", "evaluate", "sink"):
         found = pod(rendered("minimal"), component)
         ports = {port["name"]: str(port["containerPort"]) for port in found.container["ports"]}
         assert ports["operation"] == found.environment["THREADLINE_OPERATION_PORT"]
         assert ports.get("http") == found.environment.get("THREADLINE_GATEWAY_PORT")
+
+
+def test_the_keys_are_a_folder_of_the_secret_that_serve_alone_reads() -> None:
+    for found in pods(rendered("production")):
+        mounts = {mount["name"]: mount for mount in found.container.get("volumeMounts", [])}
+        assert ("keys" in mounts) is (found.component == "serve")
+    serve = pod(rendered("production"), "serve")
+    [mount] = [mount for mount in serve.container["volumeMounts"] if mount["name"] == "keys"]
+    assert (mount["readOnly"], "subPath" in mount) == (True, False)
+    assert serve.environment["THREADLINE_GATEWAY_KEYS_FILE"] == f"{mount['mountPath']}/production.json"
+    assert "THREADLINE_GATEWAY_OPEN_TO_ALL" not in serve.environment
+    assert {"name": "keys", "secret": {"secretName": "threadline-keys"}} in serve.spec["volumes"]
+
+
+def test_every_process_gets_the_password_of_kafka_from_its_secret() -> None:
+    for name in PROCESSES:
+        reference = pod(rendered("production"), name).references["THREADLINE_KAFKA_SASL_PASSWORD"]
+        assert reference == {"secretKeyRef": {"name": "kafka", "key": "password"}}
+        assert "THREADLINE_KAFKA_SASL_PASSWORD" not in pod(rendered("minimal"), name).references
+
+
+def test_the_policy_is_a_file_that_serve_takes() -> None:
+    manifests = rendered("production")
+    serve = pod(manifests, "serve")
+    [mount] = [mount for mount in serve.container["volumeMounts"] if mount["name"] == "policy"]
+    [volume] = [volume for volume in serve.spec["volumes"] if volume["name"] == "policy"]
+    [found] = [
+        manifest
+        for manifest in manifests
+        if manifest["kind"] == "ConfigMap" and manifest["metadata"]["name"] == volume["configMap"]["name"]
+    ]
+
+    assert serve.environment["THREADLINE_GATEWAY_POLICY_FILE"] == f"{mount['mountPath']}/{next(iter(found['data']))}"
+    policy = read_policy(found["data"]["policy.json"].encode())
+    assert policy.masks_of("any") is not None
+    assert policy.quota_of("any") == Quota(events_per_second=2000, bytes_per_second=4_000_000, burst_seconds=30)
+
+
+def test_without_keys_serve_is_told_that_everybody_may_come() -> None:
+    assert pod(rendered("minimal"), "serve").environment["THREADLINE_GATEWAY_OPEN_TO_ALL"] == "true"
 
 
 def test_a_worker_keeps_its_partitions_over_a_restart() -> None:
@@ -209,14 +251,15 @@ def test_the_worker_knows_nothing_of_clickhouse(name: str) -> None:
 def test_replicas_are_the_autoscalers_when_there_is_one() -> None:
     fixed, scaled = rendered("minimal"), rendered("autoscaling")
 
-    for component in ("serve", "worker", "sink"):
+    for component in ("serve", "worker", "evaluate", "sink"):
         assert pod(fixed, component).workload["spec"]["replicas"] == 2
         assert "replicas" not in pod(scaled, component).workload["spec"]
     assert of_kind(fixed, "ScaledObject") == of_kind(fixed, "HorizontalPodAutoscaler") == {}
 
 
 @pytest.mark.parametrize(
-    ("component", "group", "topic"), [("worker", STREAM_GROUP, TRACES.name), ("sink", SINKS_GROUP, None)]
+    ("component", "group", "topic"),
+    [("worker", STREAM_GROUP, TRACES.name), ("evaluate", EVALUATORS_GROUP, None), ("sink", SINKS_GROUP, None)],
 )
 @pytest.mark.parametrize("name", ["autoscaling", "production"])
 def test_consumers_scale_on_lag_and_never_beyond_partitions(
@@ -375,3 +418,16 @@ def test_a_package_of_the_chart_renders_the_same(tmp_path: Path) -> None:
         assert yaml.safe_load(texts[f"threadline/templates/observability/{path}.yaml"]) in rendered("observability"), (
             kind
         )
+
+
+def test_a_judge_has_its_key_from_a_secret_and_a_way_out() -> None:
+    manifests = rendered("slow-drain")
+    evaluate = pod(manifests, "evaluate")
+    egress = of_kind(manifests, "NetworkPolicy")["evaluate"]["spec"]["egress"]
+
+    assert evaluate.environment["THREADLINE_EVALUATE_JUDGE_URL"] == "https://models.example.com:8443/v1"
+    assert evaluate.references["THREADLINE_EVALUATE_JUDGE_API_KEY"] == {
+        "secretKeyRef": {"name": "models", "key": "api-key"}
+    }
+    assert egress[-1] == {"ports": [{"protocol": "TCP", "port": 8443}]}
+    assert "THREADLINE_EVALUATE_JUDGE_API_KEY" not in pod(rendered("minimal"), "evaluate").references

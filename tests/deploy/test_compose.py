@@ -54,7 +54,7 @@ def test_it_runs_the_versions_that_the_chart_and_the_tests_run() -> None:
     assert SERVICES["kafka"]["image"].endswith(f":{kafka_version()}")
 
 
-@pytest.mark.parametrize("name", ["serve", "worker", "sink"])
+@pytest.mark.parametrize("name", ["serve", "worker", "evaluate", "sink"])
 def test_the_grace_period_fits_the_drain(name: str) -> None:
     grace_seconds = int(SERVICES[name]["stop_grace_period"].removesuffix("s"))
 
@@ -62,7 +62,7 @@ def test_the_grace_period_fits_the_drain(name: str) -> None:
 
 
 def test_processes_start_after_the_migration_and_that_after_its_servers() -> None:
-    for name in ("serve", "worker", "sink"):
+    for name in ("serve", "worker", "evaluate", "sink"):
         assert SERVICES[name]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
     assert SERVICES["migrate"]["depends_on"] == {
         "kafka": {"condition": "service_healthy"},

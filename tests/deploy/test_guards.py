@@ -69,7 +69,19 @@ def merged(change: dict[str, Any], base: dict[str, Any] = MINIMAL) -> dict[str, 
             id="nothing to aim at",
         ),
         pytest.param(
-            {"serve": {"ingress": {"enabled": True}}}, "at least one name in serve.ingress.hosts", id="no host"
+            {"serve": {"ingress": {"enabled": True}, "openToAll": True}},
+            "at least one name in serve.ingress.hosts",
+            id="no host",
+        ),
+        pytest.param(
+            {"serve": {"ingress": {"enabled": True, "hosts": ["a.example.com"]}}},
+            "Set serve.keys.existingSecret to the secret with the API keys",
+            id="an ingress without keys",
+        ),
+        pytest.param(
+            {"serve": {"service": {"type": "LoadBalancer"}}},
+            "Set serve.openToAll where that is meant",
+            id="a load balancer without keys",
         ),
         pytest.param(
             {"worker": {"settings": {"THREADLINE_KAFKA_HEARTBEAT_INTERVAL_MS": 10_001}}},

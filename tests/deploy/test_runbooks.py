@@ -64,7 +64,7 @@ def test_commands_settings_values_and_groups_are_real(name: str) -> None:
     assert set(re.findall(r"--group (\S+)", text)) <= {STREAM_GROUP, SINKS_GROUP}
     assert set(re.findall(r"--entity-name (\S+)", text)) <= {topic.name for topic in STORED}
     for path in re.findall(
-        r"`((?:kafka|clickhouse|serve|worker|sink|migrate|networkPolicy|topologySpread)\.[\w.]+)", text
+        r"`((?:kafka|clickhouse|serve|worker|evaluate|sink|migrate|networkPolicy|topologySpread)\.[\w.]+)", text
     ):
         branch = values
         for key in path.split("."):

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +31,7 @@ PARTITIONS: Final = 6
 THREADS: Final = 3000
 WORKERS_AT_FIRST: Final = 2
 LOOK_SECONDS: Final = 1.0  # longer than ticks are apart
+EXAMPLES_MAX: Final = 5
 FENCED_LINE: Final = "partition given up"
 
 
@@ -170,8 +172,12 @@ def _keep_lines(folder: Path, crew: Crew) -> None:
 
 
 def _show(happened: Run, folder: Path) -> None:
-    """Write the table; and, where something is wrong, examples of it."""
+    """Write the table; and, where something is wrong, examples of it: all of them into a file beside the logs."""
     out = ["", str(happened)]
     if not (happened.verdict.is_exact and happened.is_drained):
-        out += [*happened.verdict.examples[:20], f"what the workers said is in {folder}"]
+        examples = sorted(happened.verdict.examples)
+        (folder / "examples.txt").write_text("\n".join(examples))
+        by_kind = groupby(examples, key=lambda example: example.split(":")[0])
+        out += [example for _, share in by_kind for example in islice(share, EXAMPLES_MAX)]
+        out += [f"what the workers said is in {folder}"]
     sys.stdout.write("\n".join([*out, ""]))

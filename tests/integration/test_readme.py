@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.client_env import locked_python, run_client
+from tests.support.demo import assert_nothing_is_lost
 from tests.support.running import RunningStack
 from tests.support.waiting import wait_until
 
@@ -27,6 +28,7 @@ PYTHON_BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 # Run by the tests of this file, each in the way that its name says.
 TRACED = {"make run", "pip install opik", "export OPIK_URL_OVERRIDE=http://127.0.0.1:8080/api/"}
 RECURSIVE = {"make test"}
+DEMO = ".venv/bin/threadline demo --conversations 60 --json"
 
 
 def run(command: str, seconds_max: float = 300) -> str:
@@ -37,13 +39,17 @@ def run(command: str, seconds_max: float = 300) -> str:
     return result.stdout
 
 
-@pytest.mark.parametrize("command", sorted(set(COMMANDS) - TRACED - RECURSIVE))
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - TRACED - RECURSIVE - {DEMO}))
 def test_the_command_runs(command: str) -> None:
     assert run(command)
 
 
+def test_the_demo_loses_nothing_and_finds_exactly_the_sessions_of_its_input() -> None:
+    assert_nothing_is_lost(json.loads(run(DEMO)))
+
+
 def test_the_commands_that_are_run_otherwise_are_still_there() -> None:
-    assert set(COMMANDS) >= TRACED | RECURSIVE
+    assert set(COMMANDS) >= TRACED | RECURSIVE | {DEMO}
 
 
 def test_continuous_integration_runs_exactly_the_test_command() -> None:
@@ -77,7 +83,12 @@ def test_make_run_shows_conversations_and_takes_the_example_of_the_readme(tmp_pa
     with RunningStack(tmp_path / "state", "--sample") as stack:
         sampled = wait_until(lambda: threads(stack, "Sample dialogues"), lambda found: len(found) >= 5, seconds_max=60)
         run_client(locked_python(CLIENTS / "requirements.txt"), script, base_url=stack.base_url)
-        (mine,) = wait_until(lambda: threads(stack, "Default Project"), bool, seconds_max=5)
+        (mine,) = wait_until(lambda: threads(stack, "Default Project"), bool, seconds_max=30)
+        wait_until(
+            lambda: [thread["feedback_scores"] for thread in threads(stack, "Sample dialogues")],
+            any,
+            seconds_max=90,
+        )
 
     assert all(thread["first_message"] for thread in sampled)
     assert (mine["id"], mine["status"]) == ("55d84", "active")

@@ -4,33 +4,39 @@ Only what the stage touches is here, under the names that Faust and aiokafka hav
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any, Final
 
 from aiokafka import TopicPartition
-from aiokafka.errors import IllegalStateError
+from aiokafka.errors import IllegalStateError, RequestTimedOutError
 from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
+from pipeline.errors import BrokerUnavailable
 from pipeline.stream.bulk import BulkConsumer
 from pipeline.topics import TRACES
 from tests.simulation.broker import Broker, Stored
 from tests.simulation.group import Group
-from tests.simulation.network import Connection
+from tests.simulation.network import Connection, Network
 
 LOOK_SECONDS: Final = 0.1
+RETRY_MS: Final = 100
+NO_MEMBER: Final = -1
+"""The generation of a client that is not in the group."""
 
 
 class SimulatedClient:
-    """Stands in for `AIOKafkaConsumer`: positions of what is assigned, and requests of the group."""
+    """Stands in for `AIOKafkaConsumer` and its coordinator: positions of what is assigned, requests of the group."""
 
     def __init__(self, broker: Broker, group: Group, connection: Connection) -> None:
         self._broker: Final = broker
         self._group: Final = group
         self._connection: Final = connection
         self._coordinator: Final = self
-        self.generation = -1
+        self._commit_lock: Final = asyncio.Lock()
+        self._retry_backoff_ms: Final = RETRY_MS
+        self.generation = NO_MEMBER
         self.positions: dict[TopicPartition, int] = {}
 
     @property
@@ -46,16 +52,29 @@ class SimulatedClient:
         committed = await self._connection.ask("fetch offsets", "", lambda _: dict(self._broker.committed))
         return {place: OffsetAndMetadata(*committed.get(place.partition, (-1, ""))) for place in places}
 
-    async def commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
-        if not offsets.keys() <= self.positions.keys():
-            raise IllegalStateError("not assigned")
+    async def end_offsets(self, places: Collection[TP]) -> dict[TP, int]:
+        def ends(_: object) -> dict[TP, int]:
+            return {place: self._broker.log(*place).stable_end for place in places}
+
+        found: dict[TP, int] = await self._connection.ask("end offsets", "", ends)
+        return found
+
+    async def ensure_coordinator_known(self) -> None:
+        """Return once there is a broker."""
+        await self._connection.network.broker_is_there.wait()
+
+    async def _do_commit_offsets(self, _: object, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
+        """Send a single request, which bears the generation of this moment; raises what aiokafka raises."""
         name, generation = self._connection.process.name, self.generation
         entries = {place.partition: (entry.offset, entry.metadata) for place, entry in offsets.items()}
-        await self._connection.ask(
-            "commit offsets",
-            ", ".join(f"{number}: {offset}" for number, (offset, _) in entries.items()),
-            lambda _: self._group.commit(name, generation, entries),
-        )
+        try:
+            await self._connection.ask(
+                "commit offsets",
+                ", ".join(f"{number}: {offset}" for number, (offset, _) in entries.items()),
+                lambda _: self._group.commit(name, generation, entries),
+            )
+        except BrokerUnavailable as error:
+            raise RequestTimedOutError(str(error)) from error
 
 
 class SimulatedConsumer:
@@ -63,6 +82,7 @@ class SimulatedConsumer:
 
     _drain_messages = BulkConsumer._drain_messages
     _drain_once = BulkConsumer._drain_once
+    _note_restored = BulkConsumer._note_restored
     _report_progress = BulkConsumer._report_progress
     perform_seek = BulkConsumer.perform_seek
 
@@ -70,10 +90,20 @@ class SimulatedConsumer:
     consumer_stopped_errors = ()
 
     def __init__(
-        self, app: Any, client: SimulatedClient, broker: Broker, *, records_max: int, handing_seconds: float
+        self,
+        app: Any,
+        client: SimulatedClient,
+        broker: Broker,
+        network: Network,
+        *,
+        call: Callable[..., "asyncio.Task[Any]"],
+        records_max: int,
+        handing_seconds: float,
     ) -> None:
         self.app: Final = app
         self.client: Final = client
+        self._network: Final = network
+        self._call: Final = call
         self._thread: Final = self
         self._broker: Final = broker
         self._records_max: Final = records_max
@@ -86,7 +116,18 @@ class SimulatedConsumer:
         return self.client
 
     async def call_thread(self, function: Callable[..., Awaitable[Any]], *args: Any) -> Any:
-        return await function(*args)
+        """Let the client's thread do something; it goes on with that also where nobody waits for it any more."""
+
+        async def there() -> Any:
+            await asyncio.sleep(self._handing_seconds)
+            return await function(*args)
+
+        return await asyncio.shield(self._call(there))
+
+    async def highwaters(self, *places: TP) -> Mapping[TP, int]:
+        """Return where each log ends for those who read what is committed."""
+        found: Mapping[TP, int] = await self.call_thread(self.client.end_offsets, places)
+        return found
 
     async def wait(self, event: asyncio.Event) -> None:
         await event.wait()
@@ -133,7 +174,7 @@ class SimulatedConsumer:
             await asyncio.sleep(LOOK_SECONDS)
             found = {}
             for place, position in self.client.positions.items():
-                if place not in self._paused:
+                if place not in self._paused and self._network.broker_is_there.is_set():
                     records, after = self._broker.log(*place).read(position, self._records_max)
                     self.client.positions[place] = after
                     if records:

@@ -41,7 +41,10 @@ class Ambush:
 
 
 class Network:
-    """How well requests travel; `trouble` (0 to 1) is how likely a write fails, `slowness` multiplies all delays."""
+    """How well requests travel.
+
+    `trouble` (0 to 1) is how likely a write fails, `slowness` multiplies all delays.
+    """
 
     def __init__(self, loop: Loop, chance: random.Random, note: Note, *, delay_seconds: float) -> None:
         self.loop: Final = loop
@@ -50,6 +53,8 @@ class Network:
         self._delay_seconds: Final = delay_seconds
         self.trouble = 0.0
         self.slowness = 1.0
+        self.broker_is_there: Final = asyncio.Event()
+        self.broker_is_there.set()
         self.ambushes: Final[list[Ambush]] = []
 
     def fate_of(self, what: str) -> Fate:

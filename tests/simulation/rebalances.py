@@ -32,6 +32,7 @@ class Tasks(Protocol):
     """Runs what belongs to a process; what fails ends the process."""
 
     def begin(self, body: Callable[..., Any], *arguments: Any) -> "asyncio.Task[None]": ...
+    def call(self, function: Callable[..., Any], *arguments: Any) -> "asyncio.Task[Any]": ...
     def crash(self, error: BaseException) -> None: ...
 
 
@@ -76,7 +77,6 @@ class Rebalances:
     ) -> None:
         self._tasks: Final = tasks
         self._intake: Final = intake
-        self._broker: Final = broker
         self._group: Final = group
         self._connection: Final = connection
         self._give_up: Final = give_up
@@ -90,7 +90,13 @@ class Rebalances:
         self._app: Final = self._stand_in_app()
         self._client: Final = SimulatedClient(broker, group, connection)
         self.consumer: Final = SimulatedConsumer(
-            self._app, self._client, broker, records_max=records_max, handing_seconds=handing_seconds
+            self._app,
+            self._client,
+            broker,
+            connection.network,
+            call=tasks.call,
+            records_max=records_max,
+            handing_seconds=handing_seconds,
         )
         self._app.consumer = self.consumer
         self.table: Final = SimulatedTable(self._app)
@@ -183,8 +189,6 @@ class Rebalances:
         assigned = InOrder([*inputs, *changelogs])
         await self.table.on_rebalance(assigned, set(), assigned, given.generation)
         if given.generation == self._app.consumer_generation_id:
-            recovery = self._app.tables.recovery
-            recovery.actives_for_table, recovery._generation_id = {self.table: InOrder(changelogs)}, given.generation
             if self._recovery is not None:
                 self._recovery.cancel()
             self._recovery = self._tasks.begin(self._recover_unless_lost, inputs, changelogs, given.generation)
@@ -193,8 +197,7 @@ class Rebalances:
         """Recover; Faust leaves it to the next recovery where partitions are not assigned any more."""
         with suppress(IllegalStateError):
             await self._read_changelogs(changelogs)
-            actives = self._app.tables.recovery.actives_for_table[self.table]
-            hook = self._tasks.begin(self.table.on_recovery_completed, actives, set())
+            hook = self._tasks.begin(self.table.on_recovery_completed, InOrder(changelogs), set())
             await asyncio.wait([hook])
             if self._app.consumer_generation_id == generation:
                 await self._let_input_flow(inputs)
@@ -202,7 +205,7 @@ class Rebalances:
     async def _read_changelogs(self, changelogs: list[TP]) -> None:
         app, consumer = self._app, self.consumer
         app.in_recovery = True
-        ends = await self._connection.ask("end offsets", "", lambda _: self._stable_ends(changelogs))
+        ends = await consumer.highwaters(*changelogs)
         for place in changelogs:
             await consumer.seek(place, 0)
         self._behind = {place: end for place, end in ends.items() if end > 0}
@@ -223,9 +226,6 @@ class Rebalances:
         await self.consumer.perform_seek()
         self.consumer.resume_flow()
         self._start_fetcher()
-
-    def _stable_ends(self, places: list[TP]) -> dict[TP, int]:
-        return {place: self._broker.log(*place).stable_end for place in places}
 
     def _note_progress(self, progress: Any) -> None:
         """Take what the consumer reports of recovery."""
@@ -248,7 +248,7 @@ class Rebalances:
             should_stop=False,
             consumer_generation_id=-1,
             tables=SimpleNamespace(
-                recovery=SimpleNamespace(active_tps=(), actives_for_table={}, _generation_id=0),
+                recovery=SimpleNamespace(active_tps=()),
                 changelog_queue=SimpleNamespace(force_put_nowait=self._note_progress),
             ),
             crash=crash,

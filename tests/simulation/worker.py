@@ -6,7 +6,7 @@ Of the stage everything runs that has to do with what is said, and in which orde
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from pipeline.stream.fence import Fence, NoFence
 from pipeline.stream.owned import Owned
 from pipeline.stream.table import CHANGELOG
 from pipeline.stream.ticks import run_ticks, write_default_timeout
-from pipeline.stream.worker import SESSIONS_LOST_MAX, _watch_orphans
+from pipeline.stream.worker import SESSIONS_LOST_MAX, _watch_stuck
 from tests.simulation.broker import Broker
 from tests.simulation.group import Group
 from tests.simulation.loop import CURRENT, Loop, Process
@@ -138,6 +138,14 @@ class Worker:
         self._tasks.append(task)
         return task
 
+    def call(self, function: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any) -> "asyncio.Task[Any]":
+        """Run something in another thread of this process; what fails is for whoever asked."""
+        here = contextvars.copy_context()
+        here.run(CURRENT.set, self.process)
+        task = self._around.loop.create_task(function(*arguments), context=here)
+        self._tasks.append(task)
+        return task
+
     def crash(self, error: BaseException) -> None:
         """End because of an error."""
         if not self._ended.done():
@@ -157,7 +165,7 @@ class Worker:
         self.begin(apply_batches, self._intake.batches, self._checkpoints)
         self.begin(self._checkpoints.run_flushes, pace.flush)
         self.begin(run_ticks, self._owned, self._publisher, pace.tick)
-        self.begin(_watch_orphans, self._owned, SESSIONS_LOST_MAX * pace.session)
+        self.begin(_watch_stuck, self._owned, SESSIONS_LOST_MAX * pace.session)
         reason = await self._ended
         self._around.network.note(self.name, "ends", "as asked" if reason is None else repr(reason))
         if reason is not None and not isinstance(reason, EXPECTED):

@@ -1,5 +1,6 @@
 """Requests to an ASGI application without a server between."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -22,13 +23,14 @@ class Answer(NamedTuple):
 
 
 def scope_of(method: str = "POST", path: str = "/", headers: Mapping[str, str] | None = None) -> Scope:
+    path, _, query = path.partition("?")
     return {
         "type": "http",
         "http_version": "1.1",
         "method": method,
         "path": path,
         "raw_path": path.encode(),
-        "query_string": b"",
+        "query_string": query.encode(),
         "root_path": "",
         "scheme": "http",
         "server": ("test", 80),
@@ -46,7 +48,9 @@ def receive_of(chunks: Sequence[bytes], *, client_leaves: bool = False) -> Recei
     left = iter(messages)
 
     async def receive() -> Message:
-        return next(left)
+        for message in left:
+            return message
+        return await asyncio.Future()  # nothing more comes, as from a client that waits for its answer
 
     return receive
 

@@ -1,5 +1,6 @@
 """Environments of their own for real clients, so that they never constrain our dependencies."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -71,11 +72,13 @@ def run_client(
 
 def _made(name: str, contents: str, install: Callable[[Path], None]) -> Path:
     folder = CLIENTS / f"{name}-{hashlib.sha256(contents.encode()).hexdigest()[:12]}"
-    if not (folder / ".ready").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        install(folder)
-        (folder / ".ready").touch()
+    CLIENTS.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests of several processes want it at once
+        if not (folder / ".ready").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            install(folder)
+            (folder / ".ready").touch()
     return folder
 
 

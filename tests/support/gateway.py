@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from pipeline.adapters.clock import ManualClock
+from pipeline.adapters.kafka.rules import RuleLog
 from pipeline.adapters.web.app import build
 from pipeline.adapters.web.metering import Metering
 from pipeline.errors import BrokerUnavailable, StorageUnavailable
@@ -25,7 +26,7 @@ from pipeline.events.scores import EntityType
 from pipeline.events.threads import CommandReply
 from pipeline.gateway.gateway import Gateway
 from pipeline.gateway.lookup import Storage
-from pipeline.settings import GatewaySettings
+from pipeline.settings import GatewaySettings, KafkaSettings
 from pipeline.topics import DEAD_LETTERS, Topic
 
 Told = TypeVar("Told")
@@ -167,6 +168,16 @@ class MemoryStorage:
         return self.asks > self.asks_before_known
 
 
+class MemoryRules(RuleLog):
+    """Rules that no topic feeds: what is written here is all there is."""
+
+    async def start(self) -> None:
+        """Read nothing."""
+
+    async def stop(self) -> None:
+        """Stop nothing."""
+
+
 class MemoryGateway:
     """The whole gateway over a memory producer."""
 
@@ -174,7 +185,10 @@ class MemoryGateway:
         self.producer = MemoryProducer()
         self.replies = ScriptedReplies(self.producer)
         self.clock = ManualClock(RECEIVED_AT_US)
-        self.gateway = Gateway(gateway_settings(**settings), self.clock, self.producer, self.replies, storage=storage)
+        self.rules = MemoryRules(KafkaSettings())
+        self.gateway = Gateway(
+            gateway_settings(**settings), self.clock, self.producer, self.replies, storage=storage, rules=self.rules
+        )
         self.app: Metering = build({"gateway": self.gateway.routes()}, clock=self.clock)
 
 

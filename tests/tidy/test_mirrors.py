@@ -9,6 +9,8 @@ TESTED_ELSEWHERE = {
     "pipeline/commands/bench/peer_bytewax.py": "it runs only in an environment of its own",
     "pipeline/commands/demo_result.py": "tests/integration/commands/test_demo.py",
     "pipeline/commands/sample_run.py": "tests/integration/commands/test_demo.py",
+    "pipeline/evaluators/session.py": "tests/integration/evaluators/test_loop.py: it is what becomes of each session",
+    "pipeline/evaluators/stage.py": "tests/integration/commands/test_evaluate.py: the command runs nothing else",
     "pipeline/local/kafka_probe.py": "tests/integration/local/test_broker.py: it asks a real broker",
     "pipeline/local/stack.py": "tests/integration/commands: demo and dev are made of it",
     "pipeline/stream/fenced_producer.py": "tests/integration/stream/test_fence.py: it is what fences",

@@ -12,7 +12,11 @@ THIS = Path(__file__).name
 
 def files(root: Path, *patterns: str) -> list[Path]:
     found = [path for pattern in patterns for path in root.glob(pattern)]
-    return [path for path in found if path.name != THIS and ".cache" not in path.parts and path.is_file()]
+    return [
+        path
+        for path in found
+        if path.name != THIS and not {".cache", ".png"} & {*path.parts, path.suffix} and path.is_file()
+    ]
 
 
 @pytest.mark.parametrize(

@@ -149,3 +149,12 @@ def test_a_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_settings_made_in_code_take_the_names_of_the_fields() -> None:
     assert StreamSettings(thread_timeout="3s").thread_timeout_ms == 3000
     assert KafkaSettings(bootstrap="kafka:1").bootstrap == "kafka:1"
+
+
+def test_who_must_say_its_name_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THREADLINE_KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+    with pytest.raises(InvalidSettings, match="THREADLINE_KAFKA_SASL_USERNAME is required"):
+        load()
+
+    monkeypatch.setenv("THREADLINE_KAFKA_SASL_USERNAME", "threadline")
+    assert load().kafka.uses_sasl

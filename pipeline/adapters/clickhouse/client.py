@@ -17,7 +17,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.exceptions import Error as DriverError
 
 from pipeline.adapters.clickhouse.failures import failure_of
-from pipeline.errors import StorageUnavailable
+from pipeline.errors import InvalidSettings, StorageUnavailable
 from pipeline.settings import ClickHouseSettings
 
 PARTITIONS_PER_INSERT_MAX: Final = 1000
@@ -139,7 +139,9 @@ class ClickHouse:
                     port=self.settings.port,
                     database=self.settings.database,
                     username=self.settings.user,
-                    password=self.settings.password.get_secret_value(),
+                    password=_password_of(self.settings),
+                    secure=self.settings.tls,
+                    ca_cert=None if self.settings.tls_ca_file is None else str(self.settings.tls_ca_file),
                     connect_timeout=self.settings.connect_timeout_seconds,
                     send_receive_timeout=self.settings.request_timeout_seconds,
                     client_name="threadline",
@@ -159,6 +161,15 @@ def new_token() -> str:
     (`insert_deduplicate=0` does not prevent that since 26.x, where `deduplicate_insert` decides.)
     """
     return uuid4().hex
+
+
+def _password_of(settings: ClickHouseSettings) -> str:
+    if settings.password_file is None:
+        return settings.password.get_secret_value()
+    try:
+        return settings.password_file.read_text().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSettings(f"THREADLINE_CLICKHOUSE_PASSWORD_FILE cannot be read: {error}") from error
 
 
 def _check_bound(sql: str, parameters: Mapping[str, object]) -> None:

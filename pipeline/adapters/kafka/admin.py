@@ -18,6 +18,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from pipeline.adapters.clock import Clock
+from pipeline.adapters.kafka.connection import connection_of
 from pipeline.adapters.kafka.producer import EventProducer
 from pipeline.errors import BrokerUnavailable, SchemaMismatch
 from pipeline.events.controls import LogBirth
@@ -101,7 +102,7 @@ def partitions_of(topic: Topic, settings: KafkaSettings) -> int:
 @asynccontextmanager
 async def _connected(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
     admin = AIOKafkaAdminClient(
-        bootstrap_servers=settings.bootstrap,
+        **connection_of(settings),
         client_id="threadline-admin",
         request_timeout_ms=settings.request_timeout_ms,
     )
@@ -183,7 +184,7 @@ async def _name_logs(settings: KafkaSettings, clock: Clock, nameless: Iterable[T
 async def _read_births(settings: KafkaSettings) -> dict[str, UUID]:
     place = TopicPartition(LOG_IDS.name, 0)
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap,
+        **connection_of(settings),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         request_timeout_ms=settings.request_timeout_ms,

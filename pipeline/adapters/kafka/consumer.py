@@ -21,6 +21,7 @@ from aiokafka.errors import (
 )
 
 from pipeline.adapters.kafka.admin import read_log_ids
+from pipeline.adapters.kafka.connection import connection_of
 from pipeline.adapters.telemetry.logs import logger
 from pipeline.errors import BrokerUnavailable, SchemaMismatch
 from pipeline.events.envelope import Headers
@@ -100,7 +101,7 @@ class EventConsumer:
         self._log_ids: dict[str, UUID] = {}
         self.assigned: frozenset[LogPartition] = frozenset()
         self._consumer: Final = AIOKafkaConsumer(
-            bootstrap_servers=settings.bootstrap,
+            **connection_of(settings),
             client_id=group,
             group_id=group,
             group_instance_id=instance_id,
@@ -225,7 +226,7 @@ class EventConsumer:
     async def _committed(self, places: list[Any]) -> dict[Any, tuple[int | None, str]]:
         if not places:
             return {}
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.bootstrap, client_id=self._group)
+        admin = AIOKafkaAdminClient(**connection_of(self._settings), client_id=self._group)
         try:
             await admin.start()
             found = await admin.list_consumer_group_offsets(self._group, partitions=places)

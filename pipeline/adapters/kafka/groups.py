@@ -19,6 +19,7 @@ from aiokafka.errors import (
 
 from pipeline.adapters.kafka.admin import partitions_of
 from pipeline.adapters.kafka.closing import close_consumer
+from pipeline.adapters.kafka.connection import connection_of
 from pipeline.errors import BrokerUnavailable, Conflict
 from pipeline.settings import KafkaSettings
 from pipeline.topics import Topic
@@ -80,7 +81,7 @@ async def set_committed(settings: KafkaSettings, group: str, topic: Topic, place
     Raises Conflict where it has members, and BrokerUnavailable where Kafka does not answer.
     """
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap,
+        **connection_of(settings),
         group_id=group,
         enable_auto_commit=False,
         request_timeout_ms=settings.request_timeout_ms,
@@ -103,7 +104,7 @@ async def set_committed(settings: KafkaSettings, group: str, topic: Topic, place
 async def _admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
     """Yield a client that must be done within the request timeout."""
     admin = AIOKafkaAdminClient(
-        bootstrap_servers=settings.bootstrap,
+        **connection_of(settings),
         client_id="threadline-groups",
         request_timeout_ms=settings.request_timeout_ms,
     )

@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError, KafkaError
 
 from pipeline.adapters.kafka.admin import check_topics, partitions_of
+from pipeline.adapters.kafka.connection import connection_of
 from pipeline.errors import BrokerUnavailable
 from pipeline.settings import KafkaSettings
 from pipeline.topics import Topic
@@ -32,12 +33,12 @@ async def read_bounds(settings: KafkaSettings, topics: Iterable[Topic], group: s
     """
     await check_topics(settings)
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap,
+        **connection_of(settings),
         enable_auto_commit=False,
         request_timeout_ms=settings.request_timeout_ms,
     )
     admin = AIOKafkaAdminClient(
-        bootstrap_servers=settings.bootstrap,
+        **connection_of(settings),
         client_id="threadline-offsets",
         request_timeout_ms=settings.request_timeout_ms,
     )

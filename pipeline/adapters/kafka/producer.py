@@ -12,6 +12,7 @@ from typing import Final, Self, TypeVar
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from pipeline.adapters.kafka.connection import connection_of
 from pipeline.adapters.kafka.packing import pack
 from pipeline.adapters.kafka.partitioner import partition_of
 from pipeline.errors import BrokerUnavailable, TooLarge
@@ -61,7 +62,7 @@ class EventProducer:
     async def start(self) -> None:
         """Connect; raises BrokerUnavailable where no broker answers."""
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.bootstrap,
+            **connection_of(self._settings),
             client_id=self._client_id,
             acks="all",
             max_batch_size=_BATCH_BYTES_MAX,
@@ -182,7 +183,7 @@ class EventProducer:
             producer = self._connected()
             for batch in pack(producer, records, last_record_alone=self._settings.last_record_alone):
                 ack = await self._bounded(producer.send_batch(batch, topic, partition=partition))
-                ack.add_done_callback(_look)
+                ack.add_done_callback(look_at_outcome)
                 acks.append(ack)
             for ack in acks:
                 await self._bounded(ack)
@@ -218,7 +219,7 @@ def _settle(gathered: Sequence[tuple[list[Record], _Delivery]], error: Exception
         delivery.settle(error)
 
 
-def _look(ack: asyncio.Future[object]) -> None:
+def look_at_outcome(ack: asyncio.Future[object]) -> None:
     """Fetch an outcome for which nobody may wait any more; asyncio would log it as lost."""
     if not ack.cancelled():
         ack.exception()

@@ -8,6 +8,7 @@ from aiokafka.errors import KafkaError
 
 from pipeline.adapters.kafka.admin import partitions_of
 from pipeline.adapters.kafka.closing import close_consumer
+from pipeline.adapters.kafka.connection import connection_of
 from pipeline.adapters.kafka.consumer import LogRecord
 from pipeline.errors import BrokerUnavailable
 from pipeline.settings import KafkaSettings
@@ -23,7 +24,7 @@ async def read_from_start(settings: KafkaSettings, topic: Topic) -> AsyncGenerat
     Kafka does not answer.
     """
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap,
+        **connection_of(settings),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         request_timeout_ms=settings.request_timeout_ms,
@@ -49,7 +50,7 @@ async def read_to_end(
     is too small, unless the last record was sent alone. Raises BrokerUnavailable where Kafka does not answer.
     """
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap,
+        **connection_of(settings),
         enable_auto_commit=False,
         isolation_level="read_committed",
         request_timeout_ms=settings.request_timeout_ms,

@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 
 from pipeline.adapters.kafka.admin import partitions_of
 from pipeline.adapters.kafka.closing import close_consumer
+from pipeline.adapters.kafka.connection import connection_of
 from pipeline.adapters.telemetry import logs
 from pipeline.adapters.telemetry.metrics import GATEWAY_OVERLOADS, GATEWAY_REPLIES
 from pipeline.errors import BrokerUnavailable, Overloaded
@@ -63,7 +64,7 @@ class ReplyReader:
     async def start(self) -> None:
         """Choose a partition and stand at its end; raises BrokerUnavailable where Kafka does not answer."""
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.bootstrap,
+            **connection_of(self._settings),
             client_id="threadline-gateway-replies",
             enable_auto_commit=False,
             auto_offset_reset="latest",

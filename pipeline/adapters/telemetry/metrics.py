@@ -44,14 +44,45 @@ GATEWAY_BODIES_NORMALISED: Final = Counter(
 GATEWAY_USAGE_SKIPPED: Final = Counter(
     "threadline_gateway_usage_values_skipped_total", "Values of usage that are no whole numbers, left out."
 )
+GATEWAY_COSTS: Final = Counter(
+    "threadline_gateway_costs_total", "Spans with usage and a model but no cost of their own, by outcome.", ["outcome"]
+)
 GATEWAY_COMMENTS_UNKNOWN: Final = Counter(
     "threadline_gateway_comments_unknown_total", "Comments to be deleted that storage did not know."
+)
+GATEWAY_IN_FLIGHT_RECORDS: Final = Gauge("threadline_gateway_in_flight_records", "Records that Kafka has not acked.")
+GATEWAY_VALUES_MASKED: Final = Counter(
+    "threadline_gateway_values_masked_total", "What masking replaced, by the name of the rule.", ["rule"]
+)
+GATEWAY_MASKING_SECONDS: Final = Histogram(
+    "threadline_gateway_masking_seconds", "Masking the records of one request.", buckets=_LATENCY
+)
+GATEWAY_DENIED: Final = Counter(
+    "threadline_gateway_denied_total", "Requests answered 401 or 403, by what was wrong with the key.", ["reason"]
+)
+GATEWAY_FILE_RELOADS: Final = Counter(
+    "threadline_gateway_file_reloads_total", "Changed files of operators, by file and outcome.", ["file", "outcome"]
+)
+GATEWAY_LIVE_LISTENERS: Final = Gauge(
+    "threadline_gateway_live_listeners", "Pages that listen to what happens to threads."
+)
+GATEWAY_LIVE_MISSED: Final = Counter(
+    "threadline_gateway_live_events_missed_total", "Events not sent to a page that did not keep up, or was ended."
+)
+GATEWAY_LIVE_UNDECODABLE: Final = Counter(
+    "threadline_gateway_live_undecodable_total", "Records of threads that are not what their schema says."
 )
 
 # stream
 STREAM_RECORDS: Final = Counter("threadline_stream_records_total", "Records of the log applied, by kind.", ["kind"])
 STREAM_REPLAYED: Final = Counter(
     "threadline_stream_records_replayed_total", "Records read again after a restart, and skipped."
+)
+STREAM_OFFSET_GAPS: Final = Counter(
+    "threadline_stream_offset_gap_records_total", "Offsets passed over between two batches: gone by retention, or lost."
+)
+STREAM_REPEATED: Final = Counter(
+    "threadline_stream_records_repeated_total", "Records that a batch brought again within one assignment, passed over."
 )
 STREAM_UNDECODABLE: Final = Counter(
     "threadline_stream_records_undecodable_total", "Records that are not what their schema says, by kind.", ["kind"]
@@ -75,6 +106,69 @@ STREAM_FENCED: Final = Counter(
     "threadline_stream_partitions_fenced_total", "Partitions given up because another worker had taken them."
 )
 STREAM_RECOVERY_SECONDS: Final = Gauge("threadline_stream_recovery_seconds", "Length of the last state recovery.")
+
+# evaluators
+EVALUATORS_SESSIONS: Final = Counter(
+    "threadline_evaluators_sessions_total", "Closed sessions read, by what became of them.", ["outcome"]
+)
+EVALUATORS_EVALUATIONS: Final = Counter(
+    "threadline_evaluators_evaluations_total", "Evaluations, by evaluator and outcome.", ["evaluator", "outcome"]
+)
+EVALUATORS_EVALUATION_SECONDS: Final = Histogram(
+    "threadline_evaluators_evaluation_seconds", "Length of one evaluation.", ["evaluator"], buckets=_DELAY
+)
+EVALUATORS_SCORES: Final = Counter("threadline_evaluators_scores_total", "Scores published.")
+EVALUATORS_DEAD_LETTERS: Final = Counter(
+    "threadline_evaluators_dead_letters_total", "Sessions set aside in dead-letters, by reason.", ["reason"]
+)
+EVALUATORS_IN_FLIGHT: Final = Gauge("threadline_evaluators_in_flight_threads", "Closed sessions in hand.")
+EVALUATORS_STORAGE_WAIT_SECONDS: Final = Histogram(
+    "threadline_evaluators_storage_wait_seconds", "From taking a session in hand to storage having it.", buckets=_DELAY
+)
+EVALUATORS_READ_SECONDS: Final = Histogram(
+    "threadline_evaluators_read_seconds", "Length of reading transcripts, some at once.", buckets=_LATENCY
+)
+EVALUATORS_DELAY_SECONDS: Final = Histogram(
+    "threadline_evaluators_delay_seconds", "From the published close to the published scores.", buckets=_DELAY
+)
+EVALUATORS_QUEUE_AGE_SECONDS: Final = Gauge(
+    "threadline_evaluators_queue_age_seconds", "Age of the oldest session in hand, since its close was published."
+)
+EVALUATORS_LAG_RECORDS: Final = Gauge(
+    "threadline_evaluators_lag_records", "Records between the committed offset and the end.", ["partition"]
+)
+EVALUATORS_JUDGE_CALLS: Final = Counter(
+    "threadline_evaluators_judge_calls_total", "Questions to a language model, by outcome.", ["outcome"]
+)
+EVALUATORS_JUDGE_SECONDS: Final = Histogram(
+    "threadline_evaluators_judge_seconds", "From a question to a language model to its answer.", buckets=_DELAY
+)
+EVALUATORS_JUDGE_TOKENS: Final = Counter(
+    "threadline_evaluators_judge_tokens_total", "Tokens of questions and answers.", ["direction"]
+)
+EVALUATORS_JUDGE_COST: Final = Counter(
+    "threadline_evaluators_judge_cost_total", "What questions and answers cost, by the prices in the settings."
+)
+EVALUATORS_JUDGE_BUDGET_LEFT: Final = Gauge(
+    "threadline_evaluators_judge_budget_left_ratio", "What is left of this hour's budget, 1 to 0.", ["of"]
+)
+EVALUATORS_RETRIES: Final = Counter(
+    "threadline_evaluators_retries_total", "Times Kafka or storage had to be asked again, by which.", ["of"]
+)
+EVALUATORS_OFFSET_GAPS: Final = Counter(
+    "threadline_evaluators_offset_gap_records_total", "Records that retention took before they were read."
+)
+EVALUATORS_HELD: Final = Counter(
+    "threadline_evaluators_held_total", "Times a partition had to wait for a newer evaluator: its schema is newer."
+)
+EVALUATORS_RULES_REFUSED: Final = Counter(
+    "threadline_evaluators_rules_refused_total", "States of rules that could not be applied."
+)
+
+# kafka
+KAFKA_RULES_UNDECODABLE: Final = Counter(
+    "threadline_kafka_rules_undecodable_total", "Records of the topic rules that are not what their schema says."
+)
 
 # sinks
 SINKS_RECORDS: Final = Counter("threadline_sinks_records_total", "Records consumed, by topic.", ["topic"])

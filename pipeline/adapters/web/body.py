@@ -4,6 +4,8 @@ The bound is on what a body is after inflation, and it is kept while inflating: 
 so the size on the wire says nothing.
 """
 
+import asyncio
+import sys
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,10 +15,17 @@ from starlette.requests import Request
 
 from pipeline.adapters.telemetry.metrics import GATEWAY_REQUEST_BYTES
 from pipeline.adapters.web.budget import ByteBudget, Hold
-from pipeline.errors import Malformed, TooLarge
+from pipeline.errors import Malformed, TimedOut, TooLarge
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 _GZIP_WINDOW_BITS: Final = 31  # zlib's way to say: the gzip format
 _PIECE_BYTES_MAX: Final = 1024 * 1024
+_ZSTD_WINDOW_LOG_MAX: Final = 23
+"""A window of 8 MiB, the most that a decoder must take (RFC 8878, 3.1.1.1.2); it is memory outside our budget."""
 
 
 class _Sink(Protocol):
@@ -76,22 +85,71 @@ class _Gzip:
         return self._inflated.end()
 
 
-@asynccontextmanager
-async def body_of(request: Request, *, budget: ByteBudget, bytes_max: int) -> AsyncIterator[bytes]:
-    """Read the body of `request`, inflated, and count it against `budget` until the block is left.
+class _Zstd:
+    """A body in zstd: one frame or, as RFC 8878 allows, several in a row."""
 
-    Raises Malformed for a broken or unknown compression, TooLarge beyond `bytes_max` and Overloaded beyond the budget.
+    def __init__(self, inflated: _Identity) -> None:
+        self._inflated: Final = inflated
+        self._frame = _zstd_frame()
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next compressed piece; raises Malformed where it is not zstd, or needs a larger window."""
+        try:
+            while chunk:
+                if self._frame.eof:
+                    self._frame = _zstd_frame()
+                self._inflated.feed(self._frame.decompress(chunk, _PIECE_BYTES_MAX))
+                while not (self._frame.needs_input or self._frame.eof):
+                    self._inflated.feed(self._frame.decompress(b"", _PIECE_BYTES_MAX))
+                chunk = self._frame.unused_data if self._frame.eof else b""
+        except zstd.ZstdError as error:
+            raise Malformed(f"the body is not the zstd that Content-Encoding says: {error}", field="body") from error
+
+    def end(self) -> bytes:
+        """Return the whole inflated body; raises Malformed where the stream was cut."""
+        if not self._frame.eof:
+            raise Malformed("the zstd of the body ends too early", field="body")
+        return self._inflated.end()
+
+
+def _zstd_frame() -> zstd.ZstdDecompressor:
+    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG_MAX})
+
+
+@asynccontextmanager
+async def body_of(
+    request: Request,
+    *,
+    budget: ByteBudget,
+    bytes_max: int,
+    workspace: str | None = None,
+    idle_seconds_max: float = 30.0,
+) -> AsyncIterator[bytes]:
+    """Read the body of `request`, inflated, and count it against `budget`, for `workspace`, until the block is left.
+
+    Raises Malformed for a broken or unknown compression, TooLarge beyond `bytes_max`, Overloaded beyond the budget, and
+    TimedOut where for `idle_seconds_max` nothing more comes: what is held for a body must not be held for ever.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > bytes_max:
         raise TooLarge(f"the body is larger than {bytes_max:,} bytes", field="body")
-    with budget.hold() as hold:
+    with budget.hold(workspace) as hold:
         sink = _sink_for(request.headers.get("content-encoding", ""), _Identity(bytes_max, hold))
-        async for chunk in request.stream():
-            sink.feed(chunk)
+        await _read_into(sink, request, idle_seconds_max)
         body = sink.end()
         GATEWAY_REQUEST_BYTES.observe(len(body))
         yield body
+
+
+async def _read_into(sink: _Sink, request: Request, idle_seconds_max: float) -> None:
+    clock = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(idle_seconds_max) as patience:
+            async for chunk in request.stream():
+                sink.feed(chunk)
+                patience.reschedule(clock.time() + idle_seconds_max)
+    except TimeoutError as error:
+        raise TimedOut(f"of the body nothing came for {idle_seconds_max:g} s", field="body") from error
 
 
 def _sink_for(encoding: str, identity: _Identity) -> _Sink:
@@ -100,4 +158,8 @@ def _sink_for(encoding: str, identity: _Identity) -> _Sink:
             return identity
         case "gzip" | "x-gzip":
             return _Gzip(identity)
-    raise Malformed(f"Content-Encoding {encoding[:40]!r} is not taken; send gzip or identity", field="Content-Encoding")
+        case "zstd":
+            return _Zstd(identity)
+    raise Malformed(
+        f"Content-Encoding {encoding[:40]!r} is not taken; send gzip, zstd or identity", field="Content-Encoding"
+    )

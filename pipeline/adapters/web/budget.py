@@ -1,67 +1,101 @@
-"""A bound on the bytes that a process holds at once: bodies in hand, and records that Kafka has not confirmed."""
+"""Bounds on what a process holds at once: bytes of bodies and records in hand, and records not yet confirmed.
+
+One workspace may hold a share of it, so that it cannot keep all others out.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import ClassVar, Final
 
-from pipeline.adapters.telemetry.metrics import GATEWAY_IN_FLIGHT_BYTES, GATEWAY_OVERLOADS
+from pipeline.adapters.telemetry.metrics import GATEWAY_IN_FLIGHT_BYTES, GATEWAY_IN_FLIGHT_RECORDS, GATEWAY_OVERLOADS
 from pipeline.errors import Overloaded
 
 
 class Hold:
     """The bytes that one piece of work has taken from a budget."""
 
-    __slots__ = ("_budget", "_bytes")
+    __slots__ = ("_budget", "_bytes", "_workspace")
 
-    def __init__(self, budget: "ByteBudget") -> None:
+    def __init__(self, budget: "ByteBudget", workspace: str | None) -> None:
         self._budget: Final = budget
+        self._workspace: Final = workspace
         self._bytes = 0
 
     def add(self, size: int) -> None:
         """Take `size` bytes more; raises Overloaded where the budget does not have them."""
-        self._budget.take(size)
+        self._budget.take(size, self._workspace)
         self._bytes += size
 
     def release(self) -> None:
         """Give everything back; a second call gives nothing."""
-        self._budget.release(self._bytes)
+        self._budget.release(self._bytes, self._workspace)
         self._bytes = 0
 
 
 class ByteBudget:
-    """Bytes in use, never more than `bytes_max`; who asks for more is told to come back, not made to wait."""
+    """Bytes in use, never more than `bytes_max`; who asks for more is told to come back, not made to wait.
 
-    def __init__(self, bytes_max: int, *, retry_after_seconds: int) -> None:
-        self._bytes_max: Final = bytes_max
+    Where `share_max` is below 1, what is taken for a workspace is at most that share of the whole.
+    """
+
+    UNIT: ClassVar = "bytes"
+    _GAUGE: ClassVar = GATEWAY_IN_FLIGHT_BYTES
+
+    def __init__(self, bytes_max: int, *, retry_after_seconds: int, share_max: float = 1.0) -> None:
+        self._max: Final = bytes_max
         self._retry_after_seconds: Final = retry_after_seconds
+        self._workspace_max: Final = max(1, int(bytes_max * share_max))
+        self._is_shared: Final = share_max < 1
         self._used = 0
+        self._by_workspace: Final[dict[str, int]] = {}
 
     @property
     def used(self) -> int:
-        """How many bytes are taken now."""
+        """How much is taken now."""
         return self._used
 
-    def take(self, size: int) -> None:
-        """Take `size` bytes; raises Overloaded where they would exceed the bound."""
-        if self._used + size > self._bytes_max:
-            GATEWAY_OVERLOADS.labels("in_flight_bytes").inc()
-            raise Overloaded(
-                f"{self._used:,} of {self._bytes_max:,} bytes are in flight, {size:,} more are too many",
-                retry_after_seconds=self._retry_after_seconds,
-            )
+    def take(self, size: int, workspace: str | None = None) -> None:
+        """Take `size` for `workspace`; raises Overloaded where that would exceed a bound."""
+        if self._used + size > self._max:
+            self._refuse(f"in_flight_{self.UNIT}", self._used, self._max, size)
+        if self._is_shared and workspace is not None:
+            held = self._by_workspace.get(workspace, 0)
+            if held + size > self._workspace_max:
+                self._refuse(f"workspace_in_flight_{self.UNIT}", held, self._workspace_max, size)
+            self._by_workspace[workspace] = held + size
         self._used += size
-        GATEWAY_IN_FLIGHT_BYTES.inc(size)
+        self._GAUGE.inc(size)
 
-    def release(self, size: int) -> None:
-        """Give `size` bytes back."""
+    def release(self, size: int, workspace: str | None = None) -> None:
+        """Give `size` back."""
         self._used -= size
-        GATEWAY_IN_FLIGHT_BYTES.dec(size)
+        self._GAUGE.dec(size)
+        if self._is_shared and workspace is not None:
+            left = self._by_workspace.get(workspace, 0) - size
+            if left > 0:
+                self._by_workspace[workspace] = left
+            else:
+                self._by_workspace.pop(workspace, None)
 
     @contextmanager
-    def hold(self) -> Iterator[Hold]:
+    def hold(self, workspace: str | None = None) -> Iterator[Hold]:
         """Yield a hold that gives back whatever was taken through it."""
-        hold = Hold(self)
+        hold = Hold(self, workspace)
         try:
             yield hold
         finally:
             hold.release()
+
+    def _refuse(self, bound: str, held: int, held_max: int, size: int) -> None:
+        GATEWAY_OVERLOADS.labels(bound).inc()
+        raise Overloaded(
+            f"{held:,} of {held_max:,} {self.UNIT} are in flight, {size:,} more are too many",
+            retry_after_seconds=self._retry_after_seconds,
+        )
+
+
+class RecordBudget(ByteBudget):
+    """The same bound on a number of records."""
+
+    UNIT = "records"
+    _GAUGE = GATEWAY_IN_FLIGHT_RECORDS

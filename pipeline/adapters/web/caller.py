@@ -10,6 +10,8 @@ from pipeline.errors import Malformed
 from pipeline.events.identity import DEFAULT_WORKSPACE
 
 WORKSPACE_HEADER: Final = "comet-workspace"
+_ADMITTED: Final = "threadline.caller"
+"""Where the request's scope keeps who was admitted."""
 _HEADER_CHARSET: Final = "latin-1"  # ASGI servers and Starlette pass header bytes through it unchanged
 
 
@@ -23,11 +25,19 @@ class Caller:
 _DEFAULT: Final = Caller(DEFAULT_WORKSPACE)
 
 
+def admit_as(request: HTTPConnection, caller: Caller) -> None:
+    """Note who calls, for all who ask `caller_of` later."""
+    request.scope[_ADMITTED] = caller
+
+
 def caller_of(request: HTTPConnection, *, workspace_bytes_max: int) -> Caller:
-    """Return who calls, by the header Comet-Workspace; absent or blank is the workspace `default`.
+    """Return who was admitted, else who calls by the header Comet-Workspace; absent or blank is `default`.
 
     Raises Malformed where the name is too long, not UTF-8 or has control characters: it becomes part of Kafka keys.
     """
+    admitted: Caller | None = request.scope.get(_ADMITTED)
+    if admitted is not None:
+        return admitted
     given = request.headers.get(WORKSPACE_HEADER, DEFAULT_WORKSPACE).strip()
     if not given or given == DEFAULT_WORKSPACE:
         return _DEFAULT

@@ -15,7 +15,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from pipeline.adapters.telemetry import logs
-from pipeline.errors import BrokerUnavailable, Malformed, Overloaded, Refused, StorageUnavailable, TooLarge
+from pipeline.errors import (
+    BrokerUnavailable,
+    Malformed,
+    Overloaded,
+    Refused,
+    StorageUnavailable,
+    TooLarge,
+    Unauthenticated,
+)
 
 CLIENT_GONE: Final = 499
 """The status in our metrics of a request whose client left before the answer; nobody receives it."""
@@ -51,7 +59,9 @@ def answer_refusal(error: Refused) -> Response:
     """Return the answer to a request whose input is at fault."""
     if isinstance(error, Malformed | TooLarge):
         return answer_json({"errors": [error.reason]}, error.status)
-    return _message(error.status, error.reason)
+    # RFC 9110 asks for the header; without it browsers do not even say what is missing.
+    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else None
+    return _message(error.status, error.reason, headers)
 
 
 def handlers(*, retry_after_seconds: int) -> dict[Any, Handler]:

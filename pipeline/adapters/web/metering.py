@@ -1,7 +1,7 @@
 """Every request counted, timed and named, whatever becomes of it; and the draining of a server that stops."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal, NamedTuple
 
 import structlog
@@ -17,6 +17,14 @@ REQUEST_ID_CHARACTERS_MAX: Final = 128
 NO_ANSWER: Final = 500
 """The status in our metrics of a request that ended before an answer began."""
 
+
+_REQUEST_ID: Final = REQUEST_ID_HEADER.encode()
+_GUARDS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+)
+"""What answers say that say nothing else: opened as a page they run nothing, and nobody keeps them."""
 
 Stage = Literal["gateway", "query"]
 
@@ -73,10 +81,9 @@ class Metering:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers[REQUEST_ID_HEADER] = request_id
+                message["headers"] = _guarded(message["headers"], request_id.encode())
                 if self._draining:
-                    headers["connection"] = "close"
+                    MutableHeaders(scope=message)["connection"] = "close"
             await send(message)
 
         began = self._clock.monotonic()
@@ -95,6 +102,12 @@ class Metering:
         requests, latency = _METERS[stage]
         requests.labels(pattern, str(status)).inc()
         latency.labels(pattern).observe(seconds)
+
+
+def _guarded(headers: Iterable[tuple[bytes, bytes]], request_id: bytes) -> list[tuple[bytes, bytes]]:
+    given = list(headers)
+    names = {name for name, _ in given}
+    return [*given, *(guard for guard in _GUARDS if guard[0] not in names), (_REQUEST_ID, request_id)]
 
 
 def _request_id(given: str | None) -> str:

@@ -18,7 +18,7 @@ from pipeline.local.process import ChildProcess
 from pipeline.settings import TIMEOUT_VARIABLE, KafkaSettings
 from pipeline.topics import STREAM_GROUP, TRACES
 
-POLL_SECONDS: Final = 0.05
+POLL_SECONDS: Final = 0.1
 RECORDS: Final = "threadline_stream_records_total"
 
 _WAIT_SECONDS: Final = 0.5

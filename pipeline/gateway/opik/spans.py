@@ -15,6 +15,7 @@ from pipeline.events.spans import SpanEvent
 from pipeline.gateway.intake import Intake, id_in_path
 from pipeline.gateway.opik.batch import Items, decoded
 from pipeline.gateway.opik.values import Moment, Reception, counts, decimal, distinct, json_text, microseconds
+from pipeline.gateway.prices import costed
 from pipeline.topics import SPANS
 
 NOTHING: Final = Raw()
@@ -87,7 +88,7 @@ def created(body: SpanCreate, reception: Reception) -> SpanEvent:
         start_time_us=microseconds(body.start_time, "start_time"),
         tags_reset=body.tags is not None,
         tags_added=distinct(body.tags),
-        **_said(body, reception),
+        **_said(body, reception, microseconds(body.start_time, "start_time") or received_at_us),
     )
 
 
@@ -103,12 +104,18 @@ def patched(span_id: UUID, body: SpanUpdate, reception: Reception, *, merge_tags
         tags_reset=body.tags is not None and not merge_tags,
         tags_added=distinct([*(body.tags or ()), *(body.tags_to_add or ())]),
         tags_removed=distinct(body.tags_to_remove),
-        **_said(body, reception),
+        **_said(body, reception, received_at_us),
     )
 
 
-def _said(body: SpanFields, reception: Reception) -> dict[str, Any]:
+def _said(body: SpanFields, reception: Reception, at_us: int) -> dict[str, Any]:
     project, project_name = reception.project(body.project_name, body.project_id)
+    usage = counts(body.usage)
+    given = decimal(body.total_estimated_cost, "total_estimated_cost")
+    version = body.total_estimated_cost_version
+    if usage or given is not None:
+        cost = costed(given, version, provider=body.provider, model=body.model, usage=usage, at_us=at_us)
+        given, version = decimal(cost[0], "total_estimated_cost"), cost[1]
     return {
         "trace_id": body.trace_id,
         "parent_span_id": body.parent_span_id,
@@ -123,9 +130,9 @@ def _said(body: SpanFields, reception: Reception) -> dict[str, Any]:
         "error_info": json_text(body.error_info),
         "model": body.model,
         "provider": body.provider,
-        "usage": counts(body.usage),
-        "total_estimated_cost": decimal(body.total_estimated_cost, "total_estimated_cost"),
-        "total_estimated_cost_version": body.total_estimated_cost_version,
+        "usage": usage,
+        "total_estimated_cost": given,
+        "total_estimated_cost_version": version,
         "ttft": body.ttft,
         "source": body.source,
         "environment": body.environment,

@@ -12,6 +12,7 @@ import fcntl
 import importlib
 import shutil
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Final
@@ -111,10 +112,8 @@ class Connection:
 
     def run(self, text: bytes, format_name: str, parameters: Mapping[str, str]) -> bytes:
         """Run any statement and return its whole result."""
-        try:
+        with _failures():
             result = self._native.query(_text(text), format_name, params=dict(parameters))
-        except RuntimeError as failed:
-            raise EngineFailed(str(failed)) from failed
         content: bytes = result.bytes()
         self.progress = replace(
             self.progress,
@@ -129,10 +128,8 @@ class Connection:
 
     def stream(self, text: bytes, format_name: str, parameters: Mapping[str, str]) -> Generator[bytes, None, None]:
         """Yield the result of a SELECT block by block; leaving early stops the query."""
-        try:
+        with _failures():
             handle = self._native.send_query(_text(text), format_name, params=dict(parameters))
-        except RuntimeError as failed:
-            raise EngineFailed(str(failed)) from failed
         try:
             yield from self._blocks(handle)
         finally:
@@ -140,10 +137,8 @@ class Connection:
 
     def _blocks(self, handle: Any) -> Iterator[bytes]:
         while True:
-            try:
+            with _failures():
                 block = self._native.streaming_fetch_result(handle)
-            except RuntimeError as failed:
-                raise EngineFailed(str(failed)) from failed
             if block is None or block.rows_read() == 0:
                 return
             content: bytes = block.bytes()
@@ -161,10 +156,19 @@ class Connection:
         self._native.close()
 
     def _set(self, text: str) -> None:
-        try:
+        with _failures():
             self._native.query(_text(text.encode("utf-8", "surrogateescape")), "Null")
-        except RuntimeError as failed:
-            raise EngineFailed(str(failed)) from failed
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Raise what the engine reports as EngineFailed."""
+    try:
+        yield
+    except RuntimeError as failed:
+        raise EngineFailed(str(failed)) from failed
+    except UnicodeDecodeError as failed:  # a report that quotes bytes which are not UTF-8 comes in this wrapping
+        raise EngineFailed(failed.object.decode(errors="backslashreplace")) from failed
 
 
 def _text(statement: bytes) -> str | bytes:

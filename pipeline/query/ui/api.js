@@ -1,59 +1,143 @@
-// Calls of the public API. Every failure is an Error whose message a person can act on.
+// Calls of the public API, one function each. Every failure is a Failure whose message a person can act on.
 
-const BASE = "api/v1/private/";
-const workspace = new URLSearchParams(location.search).get("workspace");
+import { headers } from "./identity.js";
 
-async function call(method, path, { query, body, signal } = {}) {
-  const url = new URL(BASE + path, document.baseURI);
-  url.search = new URLSearchParams(query ?? {}).toString();
-  const headers = workspace ? { "Comet-Workspace": workspace } : {};
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  let response;
-  try {
-    response = await fetch(url, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Error("Threadline does not answer. It may be restarting; this page tries again by itself.");
+export const BASE = new URL("api/v1/private/", document.baseURI);
+export const FEEDBACK = "user_feedback";
+const SPANS_PAGE = 2000;
+
+export class Failure extends Error {
+  constructor(message, status) {
+    super(message);
+    this.status = status;
   }
-  if (!response.ok) throw new Error(await reason(response));
-  const text = await response.text();
+
+  // Whether it may go well later without anyone doing anything.
+  get passes() {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+}
+
+async function call(method, path, { query = {}, body, signal } = {}) {
+  const url = new URL(path, BASE);
+  for (const [name, value] of Object.entries(query)) {
+    if (value === undefined || value === null || value === "") continue;
+    url.searchParams.set(name, typeof value === "object" ? JSON.stringify(value) : value);
+  }
+  const answer = await fetched(url, {
+    method, signal,
+    headers: body === undefined ? headers() : { ...headers(), "Content-Type": "application/json" },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  const text = await answer.text();
   return text ? JSON.parse(text) : null;
 }
 
-async function reason(response) {
-  const answer = await response.json().catch(() => ({}));
-  if (response.status === 503) return "Storage is away. What is logged meanwhile is kept, and shown once it is back.";
-  if (response.status === 429) return "Threadline is busy. This page tries again by itself.";
-  return answer.message ?? answer.errors?.join("; ") ?? `The request failed (${response.status}).`;
+// Also what reads a stream of events uses: one way to fail.
+export async function fetched(url, options) {
+  let answer;
+  try {
+    answer = await fetch(url, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Failure("Threadline does not answer. It may be restarting; this page tries again by itself.", 0);
+  }
+  if (!answer.ok) throw new Failure(await reason(answer), answer.status);
+  return answer;
 }
 
-export const projects = () => call("GET", "projects", { query: { size: 200 } });
-
-export function threads(projectId, { size, search, signal }) {
-  const query = { project_id: projectId, size, truncate: true };
-  if (search) query.search = search;
-  return call("GET", "traces/threads", { query, signal });
+async function reason(answer) {
+  const text = await answer.text();
+  if (answer.status === 503) return "Storage is away. What is logged meanwhile is kept, and shown once it is back.";
+  if (answer.status === 429) return "Threadline is busy. This page tries again by itself.";
+  if (answer.status === 401 || answer.status === 403) return "This workspace asks for an API key: enter it in Settings.";
+  try {
+    const told = JSON.parse(text);
+    return told.message ?? told.errors.join("; ");
+  } catch {
+    return `The request failed with status ${answer.status}.`;
+  }
 }
 
-export function thread(projectId, threadId, signal) {
-  return call("POST", "traces/threads/retrieve", {
+export const projects = (signal) => call("GET", "projects", { query: { size: 500 }, signal });
+
+export const threads = (projectId, { page, size, filters, search, sorting, signal }) =>
+  call("GET", "traces/threads", {
+    query: { project_id: projectId, page, size, search, filters, sorting, truncate: true }, signal,
+  });
+
+export const thread = (projectId, threadId, signal) =>
+  call("POST", "traces/threads/retrieve", {
     body: { project_id: projectId, thread_id: threadId, truncate: true }, signal,
   });
+
+export const turns = (projectId, threadId, { page, size, signal }) =>
+  call("GET", "traces", {
+    query: {
+      project_id: projectId, page, size, truncate: true,
+      filters: [{ field: "thread_id", operator: "=", value: threadId }],
+      sorting: [{ field: "start_time", direction: "DESC" }],
+    },
+    signal,
+  });
+
+export const sessions = (projectId, threadId, signal) =>
+  call("GET", "traces/threads/sessions", { query: { project_id: projectId, thread_id: threadId }, signal });
+
+export const scoreNames = (projectId, signal) =>
+  call("GET", "traces/threads/feedback-scores/names", { query: { project_id: projectId }, signal });
+
+export const trace = (traceId, signal) => call("GET", `traces/${traceId}`, { signal });
+export const span = (spanId, signal) => call("GET", `spans/${spanId}`, { signal });
+
+// All spans of a trace without what they carry; a page at a time, since there may be thousands.
+export async function spans(projectId, traceId, signal) {
+  const page = (number) => call("GET", "spans", {
+    query: {
+      project_id: projectId, trace_id: traceId, page: number, size: SPANS_PAGE,
+      exclude: ["input", "output", "metadata", "comments", "feedback_scores"],
+    },
+    signal,
+  });
+  const first = await page(1);
+  const numbers = Array.from({ length: Math.ceil(first.total / SPANS_PAGE) - 1 }, (_, at) => at + 2);
+  const rest = await Promise.all(numbers.map(page));
+  return [first, ...rest].flatMap(({ content }) => content);
 }
 
-export function turns(projectId, threadId, { size, signal }) {
-  const filters = JSON.stringify([{ field: "thread_id", operator: "=", value: threadId }]);
-  const sorting = JSON.stringify([{ field: "start_time", direction: "DESC" }]);
-  return call("GET", "traces", { query: { project_id: projectId, size, filters, sorting, truncate: true }, signal });
-}
+export const setStatus = (projectId, threadId, status) =>
+  call("PUT", `traces/threads/${status === "active" ? "open" : "close"}`, {
+    body: { project_id: projectId, thread_id: threadId },
+  });
 
-export const setStatus = (projectId, threadId, act) =>
-  call("PUT", `traces/threads/${act}`, { body: { project_id: projectId, thread_id: threadId } });
+// `kind` is "traces" or "spans"; scores of threads are commands with a body of their own.
+export const score = (kind, entityId, projectId, given) =>
+  call("PUT", `${kind}/${entityId}/feedback-scores`, { body: { ...given, project_id: projectId, source: "ui" } });
 
-export const rate = (traceId, value) =>
-  call("PUT", `traces/${traceId}/feedback-scores`, { body: { name: FEEDBACK, value, source: "ui" } });
+export const unscore = (kind, entityId, name) =>
+  call("POST", `${kind}/${entityId}/feedback-scores/delete`, { body: { name } });
 
-export const unrate = (traceId) =>
-  call("POST", `traces/${traceId}/feedback-scores/delete`, { body: { name: FEEDBACK } });
+export const scoreThread = (projectId, threadId, given) =>
+  call("PUT", "traces/threads/feedback-scores", {
+    body: { scores: [{ ...given, project_id: projectId, thread_id: threadId, source: "ui" }] },
+  });
 
-export const FEEDBACK = "user_feedback";
+export const unscoreThread = (projectId, threadId, name) =>
+  call("POST", "traces/threads/feedback-scores/delete", {
+    body: { project_id: projectId, thread_id: threadId, names: [name] },
+  });
+
+export const tagTrace = (traceId, change) => call("PATCH", `traces/${traceId}`, { body: change });
+export const tagThread = (modelId, change) => call("PATCH", `traces/threads/${modelId}`, { body: change });
+
+// `kind` is "traces" or "traces/threads"; the id of a thread is its model id.
+export const comment = (kind, entityId, text) => call("POST", `${kind}/${entityId}/comments`, { body: { text } });
+export const editComment = (kind, commentId, text) =>
+  call("PATCH", `${kind}/comments/${commentId}`, { body: { text } });
+export const deleteComment = (kind, commentId) => call("POST", `${kind}/comments/delete`, { body: { ids: [commentId] } });
+
+export const configuration = (signal) => call("GET", "workspaces/configurations", { signal });
+export const configure = (wanted) => call("PUT", "workspaces/configurations", { body: wanted });
+
+export const overview = (projectId, hours, signal) =>
+  call("GET", `projects/${projectId}/overview`, { query: { hours }, signal });

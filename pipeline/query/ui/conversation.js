@@ -1,173 +1,215 @@
-// One conversation as chat bubbles, with times, errors, scores and the buttons that rate and close.
+// A thread turn by turn, with what is known of it at the side.
 
 import * as api from "./api.js";
-import { BACK, THUMB_DOWN, THUMB_UP, element, icon, renewed } from "./elements.js";
-import { clock, day, length, money, number } from "./format.js";
-import { facts, scoreChip } from "./threads.js";
-import { json, words } from "./text.js";
+import { Comments, Tags, commenting, tagging } from "./annotations.js";
+import { go } from "./address.js";
+import { day, length, money, moment, number, plural } from "./format.js";
+import { Icon, IconButton } from "./icons.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./library.js";
+import { useKeys } from "./keyboard.js";
+import { useLoad, useWhileVisible } from "./loading.js";
+import { notice } from "./notice.js";
+import { usePending } from "./pending.js";
+import { ScoreForm, ScoreList, scoring } from "./scores.js";
+import { Failed, Loading, State } from "./states.js";
+import { oneLine } from "./text.js";
+import { Turn } from "./turn.js";
 
+const PAGE_TURNS = 100;
+const REFRESH_MS = 2500;
 const PAUSE_MS = 60_000;
-const FOLD_CHARACTERS = 4000;
+const NEAR_END_PIXELS = 120;
 
-export class Conversation {
-  constructor(node, { notice, changed, close }) {
-    this.node = node;
-    this.notice = notice;
-    this.changed = changed;
-    this.close = close;
-    this.head = element("header", { className: "talk-head" });
-    this.flow = element("div", { className: "flow", attributes: { tabindex: "0", role: "log", "aria-label": "Messages" } });
-    this.turns = new Map();
-    this.pending = new Map();
-  }
+export function Conversation({ projectId, threadId, scoreNames, regime, heard }) {
+  const [pages, setPages] = useState(1);
+  const loaded = useLoad(async (signal) => {
+    const [thread, ...turns] = await Promise.all([
+      api.thread(projectId, threadId, signal),
+      ...Array.from({ length: pages }, (_, at) => api.turns(projectId, threadId, { page: at + 1, size: PAGE_TURNS, signal })),
+    ]);
+    return { thread, total: turns[0].total, turns: distinct(turns.flatMap((page) => page.content)).reverse() };
+  }, [projectId, threadId, pages]);
+  const kept = useKept(loaded.value, threadId);
+  const { shown, change, unconfirmed } = usePending(kept?.thread, loaded.reload);
+  // Sessions tell of beginnings and ends only; what is said in between is looked for while someone looks at it.
+  // Who reads back through many pages waits for new turns a little longer.
+  const isCalm = shown?.status === "inactive" || pages > 1;
+  useWhileVisible(loaded.reload, isCalm ? REFRESH_MS * 4 : REFRESH_MS);
+  useEffect(() => { if (heard) loaded.reload(); }, [heard]);
 
-  clear(content) {
-    this.turns.clear();
-    this.pending.clear();
-    this.flow.replaceChildren();
-    this.node.replaceChildren(content);
+  if (loaded.error?.status === 404) return html`<${Gone} />`;
+  if (!kept) {
+    return loaded.error ? html`<${Failed} error=${loaded.error} retry=${loaded.reload} />` : html`<${Loading}
+      what="the conversation" />`;
   }
-
-  begin() {
-    this.clear(this.head);
-    this.node.append(this.flow);
-    this.fresh = true;
-  }
-
-  show(projectId, thread, page) {
-    renewed(this.head, JSON.stringify(thread), () => this.title(projectId, thread));
-    const atEnd = this.flow.scrollHeight - this.flow.scrollTop - this.flow.clientHeight < 80;
-    const turns = [...page.content].reverse();
-    renewed(this.flow, JSON.stringify([turns, page.total, [...this.pending]]), () => this.bubbles(turns, page.total));
-    if (this.fresh || atEnd) this.flow.scrollTop = this.flow.scrollHeight;
-    this.fresh = false;
-    this.last = { projectId, thread, page };
-  }
-
-  again() {
-    if (this.last) this.show(this.last.projectId, this.last.thread, this.last.page);
-  }
-
-  title(projectId, thread) {
-    const active = thread.status === "active";
-    const back = element("button", { className: "icon back", attributes: { type: "button", "aria-label": "Back to the list" },
-      on: { click: this.close } }, icon(BACK));
-    const act = active ? "close" : "open";
-    const button = element("button", { className: "action", text: active ? "Mark as inactive" : "Reopen",
-      title: active ? "Ends this session; the next message begins a new one" : "Makes the thread active again",
-      attributes: { type: "button" } });
-    button.addEventListener("click", () => this.status(button, projectId, thread.id, act));
-    const named = element("div", { className: "named" },
-      element("h2", { text: thread.id, title: thread.id }),
-      element("p", { className: "facts" },
-        element("span", { className: `badge ${active ? "active" : "inactive"}`, text: thread.status }), ...facts(thread),
-        thread.total_estimated_cost ? element("span", { text: money(thread.total_estimated_cost) }) : null,
-        thread.usage?.total_tokens ? element("span", { text: `${number(thread.usage.total_tokens)} tokens` }) : null));
-    return [back, named, button];
-  }
-
-  bubbles(turns, total) {
-    const made = [];
-    if (total > turns.length) {
-      made.push(element("p", { className: "divider", text: `the newest ${number(turns.length)} of ${number(total)} turns` }));
-    }
-    let previous = null;
-    for (const turn of turns) {
-      if (!previous || day(previous.start_time) !== day(turn.start_time)) {
-        made.push(element("p", { className: "divider", text: day(turn.start_time) }));
-      } else {
-        const pause = Date.parse(turn.start_time) - Date.parse(previous.end_time ?? previous.start_time);
-        if (pause >= PAUSE_MS) made.push(element("p", { className: "divider", text: `${length(pause)} later` }));
-      }
-      made.push(this.turn(turn));
-      previous = turn;
-    }
-    return made;
-  }
-
-  turn(turn) {
-    const asked = bubble("user", turn.input, clock(turn.start_time));
-    const took = turn.duration === undefined ? null : `took ${length(turn.duration)}`;
-    const said = turn.error_info ? failure(turn.error_info)
-      : turn.output === undefined && turn.end_time === undefined
-        ? element("div", { className: "bubble assistant waiting" }, element("p", { text: "Waiting for the answer" }))
-        : bubble("assistant", turn.output, [turn.end_time && clock(turn.end_time), took].filter(Boolean).join(" · "));
-    return element("article", { className: "turn", attributes: { "data-trace": turn.id } }, asked, said, this.review(turn));
-  }
-
-  review(turn) {
-    const scores = turn.feedback_scores ?? [];
-    const given = this.pending.has(turn.id) ? this.pending.get(turn.id)
-      : scores.find((score) => score.name === api.FEEDBACK)?.value;
-    const thumb = (value, path, label) => element("button", {
-      className: `icon thumb${given === value ? " on" : ""}`, title: label,
-      attributes: { type: "button", "aria-label": label, "aria-pressed": String(given === value) },
-      on: { click: () => this.rate(turn.id, given === value ? null : value) },
-    }, icon(path));
-    return element("footer", { className: "review" },
-      thumb(1, THUMB_UP, "Good answer"), thumb(0, THUMB_DOWN, "Bad answer"),
-      ...scores.filter((score) => score.name !== api.FEEDBACK).map(scoreChip));
-  }
-
-  // A rating shows at once. It stays ours until the stored one says the same, or until it failed.
-  async rate(traceId, value) {
-    this.pending.set(traceId, value);
-    this.again();
-    try {
-      await (value === null ? api.unrate(traceId) : api.rate(traceId, value));
-      this.changed();
-    } catch (error) {
-      this.pending.delete(traceId);
-      this.again();
-      this.notice(`The rating was not saved. ${error.message}`);
-    }
-  }
-
-  confirm(page) {
-    for (const turn of page.content) {
-      const stored = turn.feedback_scores?.find((score) => score.name === api.FEEDBACK)?.value ?? null;
-      if (this.pending.get(turn.id) === stored) this.pending.delete(turn.id);
-    }
-  }
-
-  async status(button, projectId, threadId, act) {
-    button.disabled = true;
-    try {
-      await api.setStatus(projectId, threadId, act);
-      this.changed();
-    } catch (error) {
-      this.notice(`The status was not changed. ${error.message}`);
-    } finally {
-      button.disabled = false;
-    }
-  }
+  const setStatus = (status) => change({
+    about: "status",
+    write: () => api.setStatus(projectId, threadId, status),
+    apply: (thread) => ({ ...thread, status }),
+    holds: (thread) => thread.status === status,
+    failed: "The status was not changed.",
+  });
+  const parts = { projectId, thread: shown, change, setStatus, regime, scoreNames, reload: loaded.reload };
+  return html`
+    <div class="talk">
+      <${Head} ...${parts} unconfirmed=${unconfirmed} />
+      <${Flow} key=${threadId} ...${parts} turns=${kept.turns} total=${kept.total} more=${() => setPages(pages + 1)} />
+      <${Side} ...${parts} />
+    </div>`;
 }
 
-function bubble(side, value, note) {
-  const empty = value === undefined || value === null;
-  const text = empty ? null : words(value, side);
-  const content = empty ? element("p", { className: "none", text: side === "user" ? "(no input)" : "(no output)" })
-    : text === null ? element("pre", { text: folded(json(value)) })
-      : prose(text);
-  return element("div", { className: `bubble ${side}` },
-    element("span", { className: "unseen", text: side === "user" ? "User:" : "Assistant:" }), content,
-    note ? element("small", { text: note }) : null);
+// While more is fetched, what was read of the same thread stays.
+function useKept(value, threadId) {
+  const last = useRef(null);
+  if (value) last.current = { threadId, value };
+  return last.current?.threadId === threadId ? last.current.value : null;
 }
 
-function prose(text) {
-  if (text.length <= FOLD_CHARACTERS) return element("p", { text });
-  const whole = element("p", { text: folded(text) });
-  const more = element("button", { className: "unfold", text: `Show all ${number(text.length)} characters`,
-    attributes: { type: "button" } });
-  more.addEventListener("click", () => { whole.textContent = text; more.remove(); });
-  return element("div", {}, whole, more);
+// Pages may overlap when turns came in between.
+const distinct = (turns) => [...new Map(turns.map((turn) => [turn.id, turn])).values()];
+
+const Gone = () => html`
+  <${State} title="No such thread"><p>It was deleted, its traces moved to another thread, or it is not stored yet.</p>
+    <button type="button" class="action"
+      onClick=${() => go({ thread: null, trace: null })}>Back to the list</button></${State}>`;
+
+function Head({ thread, setStatus, unconfirmed }) {
+  const active = thread.status === "active";
+  const flip = () => setStatus(active ? "inactive" : "active");
+  useKeys({ i: flip });
+  const copy = async () => {
+    await navigator.clipboard.writeText(thread.id);
+    notice("The thread id is copied.");
+  };
+  return html`
+    <header class="talk-head">
+      <${IconButton} icon="back" label="Back to the list" act=${() => go({ thread: null, trace: null })} />
+      <div class="named">
+        <h2 title=${thread.id}>${oneLine(thread.id)}</h2>
+        <p class="facts">
+          <span class="badge ${thread.status}">${thread.status}</span>
+          <span>${plural(thread.number_of_messages, "message")}</span>
+          ${thread.duration !== undefined && html`<span>${length(thread.duration)}</span>`}
+          ${thread.usage?.total_tokens > 0 && html`<span>${number(thread.usage.total_tokens)} tokens</span>`}
+          ${thread.total_estimated_cost > 0 && html`<span>${money(thread.total_estimated_cost)}</span>`}
+          ${unconfirmed > 0 && html`<span class="saving" role="status">Saving</span>`}
+        </p>
+      </div>
+      <${IconButton} icon="copy" label="Copy the thread id" act=${copy} />
+      <button type="button" class="action" onClick=${flip}
+        title=${active ? "Ends this session; the next message begins a new one (i)" : "Makes the thread active again (i)"}>
+        ${active ? "Mark as inactive" : "Reopen"}</button>
+    </header>`;
 }
 
-const folded = (text) => (text.length > FOLD_CHARACTERS ? `${text.slice(0, FOLD_CHARACTERS)} …` : text);
+function Flow({ projectId, thread, turns, total, more, reload, scoreNames }) {
+  const box = useRef();
+  const acts = useRef(new Map());
+  const [current, setCurrent] = useState(null);
+  const place = useRef({ atEnd: true, height: 0, first: null });
+  const chosen = turns.some((turn) => turn.id === current) ? current : turns.at(-1)?.id;
+  const step = (by) => {
+    const at = turns.findIndex((turn) => turn.id === chosen) + by;
+    const next = turns[Math.min(Math.max(at, 0), turns.length - 1)];
+    if (!next) return;
+    setCurrent(next.id);
+    acts.current.get(next.id)?.show();
+  };
+  useKeys({
+    u: () => acts.current.get(chosen)?.rate(1), d: () => acts.current.get(chosen)?.rate(0),
+    n: () => step(1), p: () => step(-1),
+  });
+  // Earlier turns come in above without moving what is read; new ones are followed by whoever is at the end.
+  useLayoutEffect(() => {
+    const node = box.current;
+    const { atEnd, height, first } = place.current;
+    if (atEnd) node.scrollTop = node.scrollHeight;
+    else if (first !== turns[0]?.id) node.scrollTop += node.scrollHeight - height;
+    place.current = { atEnd, height: node.scrollHeight, first: turns[0]?.id };
+  });
+  useEffect(() => {
+    // What is drawn late, or grows, pushes the end down: who was there stays there.
+    const node = box.current;
+    const watch = new ResizeObserver(() => { if (place.current.atEnd) node.scrollTop = node.scrollHeight; });
+    watch.observe(node.firstElementChild);
+    return () => watch.disconnect();
+  }, []);
+  const scrolled = ({ currentTarget: node }) => {
+    place.current.atEnd = node.scrollHeight - node.scrollTop - node.clientHeight < NEAR_END_PIXELS;
+    place.current.height = node.scrollHeight;
+  };
+  return html`
+    <div class="flow" ref=${box} onScroll=${scrolled} tabindex="0" role="log" aria-label="Messages">
+      <div class="flow-inner">
+        ${total > turns.length && html`<button type="button" class="more" onClick=${more}>
+          Show earlier turns (${number(total - turns.length)} more)</button>`}
+        ${turns.map((turn, at) => html`
+          <${Gap} key=${`gap ${turn.id}`} before=${turns[at - 1]} turn=${turn} />
+          <${Turn} key=${turn.id} turn=${turn} projectId=${projectId} isFirst=${at === 0 && total === turns.length}
+            isCurrent=${turn.id === chosen} choose=${() => setCurrent(turn.id)} reload=${reload}
+              scoreNames=${scoreNames}
+            arm=${(id, given) => { acts.current.set(id, given); return () => acts.current.delete(id); }} />`)}
+        ${thread.status === "inactive" && html`<p class="divider">inactive</p>`}
+      </div>
+    </div>`;
+}
 
-function failure(error) {
-  const title = [error.exception_type, error.message].filter(Boolean).join(": ") || "The call failed";
-  return element("div", { className: "bubble assistant failed" }, element("p", { text: title }),
-    error.traceback ? element("details", {}, element("summary", { text: "Traceback" }),
-      element("pre", { text: folded(error.traceback) })) : null);
+function Gap({ before, turn }) {
+  if (!before || day(before.start_time) !== day(turn.start_time)) {
+    return html`<p class="divider"><time datetime=${turn.start_time}>${day(turn.start_time)}</time></p>`;
+  }
+  const pause = Date.parse(turn.start_time) - Date.parse(before.end_time ?? before.start_time);
+  return pause >= PAUSE_MS && html`<p class="divider">${length(pause)} later</p>`;
+}
+
+function Side({ projectId, thread, change, regime, setStatus, scoreNames }) {
+  const [isScoring, setScoring] = useState(false);
+  const scores = scoring(change, {
+    write: (given) => api.scoreThread(projectId, thread.id, given),
+    unwrite: (name) => api.unscoreThread(projectId, thread.id, name),
+  });
+  const tags = tagging(change, (told) => api.tagThread(thread.thread_model_id, told));
+  const comments = commenting(change, {
+    add: (text) => api.comment("traces/threads", thread.thread_model_id, text),
+    edit: (id, text) => api.editComment("traces/threads", id, text),
+    remove: (id) => api.deleteComment("traces/threads", id),
+  }, () => thread.comments);
+  const locked = thread.status === "active" && regime !== "lenient";
+  return html`
+    <aside class="side" aria-label="About this thread">
+      <section><h3>Scores</h3>
+        <${ScoreList} scores=${thread.feedback_scores ?? []} remove=${scores.remove} />
+        ${isScoring && !locked
+          ? html`<${ScoreForm} label="Score this conversation" names=${scoreNames} give=${scores.give}
+            done=${() => setScoring(false)} />`
+          : html`<button type="button" class="action" disabled=${locked}
+            aria-describedby=${locked ? "why-locked" : undefined}
+              onClick=${() => setScoring(true)}>Score this conversation</button>`}
+        ${locked && html`<p class="why"
+          id="why-locked">A conversation is scored once it is over, so that the score stands for
+          all of it. <button type="button" class="inline"
+            onClick=${() => setStatus("inactive")}>Mark as inactive</button></p>`}
+      </section>
+      <section><h3>Tags</h3><${Tags} tags=${thread.tags} ...${tags} /></section>
+      <section><h3>Comments</h3><${Comments} comments=${thread.comments} ...${comments} /></section>
+      <${Sessions} projectId=${projectId} thread=${thread} />
+    </aside>`;
+}
+
+const WHY = { inactive: "silent for the timeout", requested: "marked as inactive", deleted: "deleted" };
+
+function Sessions({ projectId, thread }) {
+  const { value } = useLoad((signal) => api.sessions(projectId, thread.id, signal),
+    [projectId, thread.id, thread.status, thread.last_updated_at]);
+  const last = useKept(value, thread.id);
+  if (!last?.sessions.length) return null;
+  return html`
+    <section><h3>Sessions</h3>
+      <ol class="plain sessions" reversed>${last.sessions.map((session) => html`
+        <li key=${session.id} class=${session.closed_at ? "" : "open"}>
+          <p>${moment(session.opened_at)} · ${session.closed_at
+            ? length(Math.max(0, Date.parse(session.closed_at) - Date.parse(session.opened_at))) : "open now"}</p>
+          <p class="soft">${session.closed_at ? `closed ${moment(session.closed_at)}: ${WHY[session.reason] ?? session.reason}` : "still active"}</p>
+        </li>`)}</ol>
+    </section>`;
 }

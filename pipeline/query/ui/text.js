@@ -1,55 +1,13 @@
-// The words of a message, whatever shape the SDK sent: a string, {"user"} and {"assistant"}, a history of messages,
-// choices, candidates, contents, parts. What has no words in it is shown as JSON.
+// Text that a stranger wrote, made fit to stand in a line of ours.
 
-const ROLES = { user: ["user", "human"], assistant: ["assistant", "ai", "model", "agent"] };
-const NAMES = {
-  user: ["user", "question", "query", "prompt", "user_input", "message", "input", "text", "messages", "contents",
-    "content", "parts"],
-  assistant: ["assistant", "answer", "response", "output_text", "output", "choices", "candidates", "message", "messages",
-    "content", "parts", "text", "result"],
+// Marks that turn the direction of what follows can make a text look like another one: they are shown by name.
+const OVERRIDES = {
+  "\u202a": "LRE", "\u202b": "RLE", "\u202d": "LRO", "\u202e": "RLO", "\u2066": "LRI", "\u2067": "RLI", "\u2068": "FSI",
 };
-const DEPTH_MAX = 8;
+const OVERRIDE = /[\u202a\u202b\u202d\u202e\u2066-\u2068]/g;
 
-export function words(value, side) {
-  const found = inside(value, side, 0);
-  return found === null ? null : found.trim() || null;
-}
+export const plain = (text) => text.replace(OVERRIDE, (mark) => `[${OVERRIDES[mark]}]`);
 
-export const json = (value) => JSON.stringify(value, null, 2);
+export const oneLine = (text, most = 300) => plain(text.slice(0, most).replace(/\s+/g, " ").trim());
 
-export function oneLine(value, side) {
-  if (value === null || value === undefined) return "";
-  return (words(value, side) ?? JSON.stringify(value)).replace(/\s+/g, " ").slice(0, 400);
-}
-
-function inside(value, side, depth) {
-  if (typeof value === "string") return value;
-  if (value === null || typeof value !== "object" || depth > DEPTH_MAX) return null;
-  return Array.isArray(value) ? ofList(value, side, depth) : ofObject(value, side, depth);
-}
-
-function ofList(list, side, depth) {
-  if (list.some((item) => speaker(item))) {
-    const own = list.filter((item) => ROLES[side].includes(speaker(item)));
-    for (const item of own.reverse()) {
-      const found = inside(item.content ?? item.parts ?? item.text, side, depth + 1);
-      if (found) return found;
-    }
-    return null;
-  }
-  const parts = list.map((item) => inside(item, side, depth + 1)).filter(Boolean);
-  return parts.length ? parts.join("\n") : null;
-}
-
-function ofObject(object, side, depth) {
-  for (const name of NAMES[side]) {
-    if (object[name] !== null && object[name] !== undefined) {
-      const found = inside(object[name], side, depth + 1);
-      if (found !== null) return found;
-    }
-  }
-  const members = Object.values(object);
-  return members.length === 1 ? inside(members[0], side, depth + 1) : null;
-}
-
-const speaker = (item) => (item && typeof item === "object" ? item.role ?? (item.content && item.type) : undefined);
+export const pretty = (value) => JSON.stringify(value, null, 2);

@@ -28,10 +28,12 @@ class Client:
     script: str
     conversations: dict[str, tuple[Turn, ...]]
     tokens: dict[str, int]  # total_tokens of a conversation, counted in words; absent: no usage
+    cost: dict[str, float] = field(default_factory=dict)  # of a conversation, in US dollars, where it is checked
     arguments: tuple[str, ...] = ()
     trace_scores: dict[str, float] = field(default_factory=dict)  # name of a score -> mean over the traces scored
     without_thread: int = 0  # traces that belong to no conversation
     closes: frozenset[str] = frozenset()  # conversations that the script closes, maybe before anybody looks
+    requirements: str = "."  # the folder that says what its Python environment holds
 
     @property
     def project(self) -> str:
@@ -69,6 +71,11 @@ BOT = "bot:general(ChatOpenAI:llm tools_condition:general)"
 RESPONSE = "Response:llm"
 AGENT = "Task:general(Assistant:general({turns}))"
 GEMINI = "gemini-2.0-flash:llm"
+CHAT = "chat gpt-4o-mini:llm"
+RUNNABLES = "RunnableAssign<answer>:general(RunnableParallel<answer>:general(RunnableSequence:general({steps})))"
+STEPS = "ChatPromptTemplate:general ChatOpenAI:llm"
+REFUSED_BY_LANGCHAIN = "langchain_openai.chat_models.base.OpenAIInvalidRequestError"
+HELPER = "invoke_agent helper:general(chat:llm execute_tool look_up:tool)"
 
 CLIENTS = (
     low_level("opik low-level"),
@@ -194,6 +201,50 @@ CLIENTS = (
         },
         tokens={"by-option": 7, "by-update": 4},
         trace_scores={"helpful": 1},
+    ),
+    Client(
+        "OpenTelemetry OpenAI",
+        "otel_openai.py",
+        requirements="otel",
+        conversations={
+            "otel-1": (
+                Turn("What is Opik?", "answered: What is Opik?", f"turn:general({CHAT})"),
+                Turn("Word by word", "answered: Word by word", f"turn:general({CHAT})"),
+                Turn(REFUSED, None, f"turn:general({CHAT})", error="openai.BadRequestError"),
+            )
+        },
+        tokens={"otel-1": 26},
+        cost={"otel-1": (16 * 0.15 + 10 * 0.60) / 1e6},  # of gpt-4o-mini
+        without_thread=1,
+    ),
+    Client(
+        "OpenInference LangChain",
+        "otel_langchain.py",
+        requirements="otel",
+        conversations={
+            "otel-session": (
+                Turn(
+                    "What is Opik?", said("What is Opik?"), RUNNABLES.format(steps=f"{STEPS} StrOutputParser:general")
+                ),
+                Turn(
+                    "And a thread?", said("And a thread?"), RUNNABLES.format(steps=f"{STEPS} StrOutputParser:general")
+                ),
+                Turn(REFUSED, None, RUNNABLES.format(steps=STEPS), error=REFUSED_BY_LANGCHAIN),
+            )
+        },
+        tokens={"otel-session": 20},
+        cost={"otel-session": (10 * 0.15 + 10 * 0.60) / 1e6},
+    ),
+    Client(
+        "OpenTelemetry npm, JSON",
+        "otel_json.mjs",
+        conversations={
+            "otel-json": (
+                Turn("What is a span", "One step", HELPER),
+                Turn("Are you there", None, HELPER, error="TimeoutError"),
+            )
+        },
+        tokens={"otel-json": 10},
     ),
     Client(
         "evaluate_threads",

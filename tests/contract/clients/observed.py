@@ -68,9 +68,11 @@ class Observed:
     spans: dict[str, list[Json]]  # trace id -> its spans
 
 
-def run(client: Client, environment: Mapping[str, str], *, python: Path, npm: Path, base_url: str) -> str:
+def run(
+    client: Client, environment: Mapping[str, str], *, pythons: Mapping[str, Path], npm: Path, base_url: str
+) -> str:
     """Run the script of a client to its end and return what it printed."""
-    program, script = python, SCRIPTS / client.script
+    program, script = pythons[client.requirements], SCRIPTS / client.script
     if script.suffix == ".mjs":  # modules are found from where the script lies
         program, script = Path(shutil.which("node") or "node"), Path(shutil.copy(script, npm))
     environment = {**environment, "OPIK_PROJECT_NAME": client.project}

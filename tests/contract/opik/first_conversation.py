@@ -7,7 +7,7 @@ import time
 import opik
 
 PROJECT = "first-conversation"
-timeout_seconds = float(sys.argv[1])
+timeout_seconds, late_seconds_max = map(float, sys.argv[1:])
 
 
 def status(client: opik.Opik) -> str | None:
@@ -32,8 +32,8 @@ client.trace(
 )
 client.flush()
 sent_at = time.monotonic()
-active_after = seconds_until(client, "active", sent_at, 3)
-inactive_after = seconds_until(client, "inactive", sent_at, timeout_seconds + 2)
+active_after = seconds_until(client, "active", sent_at, timeout_seconds)
+inactive_after = seconds_until(client, "inactive", sent_at, timeout_seconds + late_seconds_max)
 (trace,) = client.search_traces(project_name=PROJECT, filter_string='thread_id = "55d84"')
 content = client.get_trace_content(trace.id)
 (thread,) = client.search_threads(project_name=PROJECT)

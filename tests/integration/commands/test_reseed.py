@@ -141,20 +141,20 @@ def stored_sessions(data_dir: Path) -> list[dict[str, Any]]:
 
 
 def test_a_thread_that_was_active_at_control_c_is_closed_after_the_next_start(tmp_path: Path) -> None:
-    with RunningStack(tmp_path, "--thread-timeout", "4s") as stack:
+    with RunningStack(tmp_path, "--thread-timeout", "10s") as stack:
         log_a_turn(stack)
-        wait_until(lambda: status(stack), lambda found: found == "active", seconds_max=4)
+        wait_until(lambda: status(stack), lambda found: found == "active", seconds_max=10)
     [opened] = stored_sessions(tmp_path)
     assert opened["event"] == "opened"
 
-    with RunningStack(tmp_path, "--thread-timeout", "4s") as stack:
-        wait_until(lambda: status(stack), lambda found: found == "inactive", seconds_max=10)
+    with RunningStack(tmp_path, "--thread-timeout", "10s") as stack:
+        wait_until(lambda: status(stack), lambda found: found == "inactive", seconds_max=30)
         log_a_turn(stack)
-        wait_until(lambda: status(stack), lambda found: found == "active", seconds_max=4)
+        wait_until(lambda: status(stack), lambda found: found == "active", seconds_max=10)
     first, closed, again = stored_sessions(tmp_path)
     assert first == opened
     assert (closed["event"], closed["session_id"]) == ("closed", opened["session_id"])
-    assert closed["closed_at_us"] == opened["last_activity_at_us"] + 4_000_000, "its deadline, though nobody was there"
+    assert closed["closed_at_us"] == opened["last_activity_at_us"] + 10_000_000, "its deadline, though nobody was there"
     assert (again["event"], again["session_log_id"] > opened["session_log_id"]) == ("opened", True)
 
 

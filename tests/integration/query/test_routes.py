@@ -1,7 +1,10 @@
 import asyncio
+from collections.abc import Callable
 from unittest import mock
+from uuid import UUID
 
 import pytest
+from starlette.routing import Route
 
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.adapters.clock import SystemClock
@@ -41,6 +44,45 @@ async def test_one_workspace_never_sees_another(log: Log, writer: ClickHouse, re
         assert (await reads.get("/v1/private/traces/threads", **query)).json["total"] == 0
         assert (await reads.post("/v1/private/traces/search", query)).body == b""
     assert (await reads.get(f"/v1/private/traces/{trace}")).status == 404
+
+
+SHOWING = 14
+"""How many routes show the thing itself: the others tell a number, a name or a setting."""
+MARKER = "seen-by-its-owner-only"
+
+
+async def test_no_route_shows_anything_of_another_workspace(
+    log: Log, writer: ClickHouse, start_query: Callable[..., Query]
+) -> None:
+    """Every route is asked for what is really there, by its ids and names: the owner sees it, another workspace not."""
+    trace = log.trace("t", name=MARKER, input={"text": MARKER}, tags_added=[MARKER])
+    span = log.span(trace, name=MARKER, input={"text": MARKER})
+    log.opened("t", 0)
+    comment = UUID(int=7 << 76 | 2 << 62 | 9)
+    for entity, identity in (("trace", trace), ("span", span), ("thread", log.model("t"))):
+        log.annotate(entity, identity, "comment", comment_id=comment, text=MARKER)
+    log.score("thread", log.model("t"), MARKER, "1")
+    await log.store(writer)
+    query = start_query()
+    app = build({"query": query.routes()}, clock=SystemClock())
+    ids = {"traces": trace, "spans": span, "threads": log.model("t"), "projects": log.project}
+    named = {"project_name": log.project_name, "thread_id": "t", "name": log.project_name}
+    shown = []
+    for route in query.routes():
+        if not isinstance(route, Route) or "/v1/" not in route.path:
+            continue
+        entity = route.path.split("/{id}")[0].rpartition("/")[2]
+        identity = ids.get(entity, trace)
+        path = route.path.replace("{comment_id}", str(comment)).replace("{id}", str(identity))
+        for workspace in (log.workspace, f"not-{log.workspace}"):
+            reads = Reads(app, workspace)
+            is_get = "GET" in (route.methods or ())
+            answer = await (reads.get(path, project_name=log.project_name) if is_get else reads.post(path, named))
+            if workspace == log.workspace:
+                shown += [route.path] * (MARKER.encode() in answer.body)
+            else:
+                assert MARKER.encode() not in answer.body, route.path
+    assert len(shown) == len(set(shown)) == SHOWING, shown
 
 
 async def test_queries_may_only_read(storage_port: int) -> None:

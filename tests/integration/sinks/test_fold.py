@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from pipeline.adapters.clickhouse.client import ClickHouse
+from pipeline.events.identity import DEFAULT_PROJECT_NAME, project_id
 from pipeline.events.traces import TraceEvent
 from pipeline.sinks.batch import Row
-from pipeline.sinks.fold import fold
+from pipeline.sinks.fold import DEFAULT_PROJECT_SQL, fold
 from pipeline.sinks.ranges import covering
 from pipeline.sinks.routes import SPAN_EVENTS, TRACE_EVENTS, Table
 from pipeline.sinks.splice import head_of, splice
@@ -106,6 +107,15 @@ def test_folding_again_brings_back_rows_that_were_deleted(database: Database) ->
         assert len(await client.rows("SELECT * FROM traces FINAL")) == 1
 
     database.run(scenario(database.client))
+
+
+def test_clickhouse_gives_a_default_project_the_id_that_python_gives_it(database: Database) -> None:
+    names = "SELECT toString(number) AS workspace FROM numbers(2000) ORDER BY number"
+    sql = f"SELECT {DEFAULT_PROJECT_SQL} AS id FROM ({names})"  # noqa: S608
+    found = [row["id"] for row in database.run(database.client.rows(sql))]
+
+    assert found == [project_id(str(number), DEFAULT_PROJECT_NAME) for number in range(2000)]
+    assert any(str(identity).startswith("00") for identity in found)
 
 
 CUTS = st.sets(st.integers(1, 13), max_size=3)

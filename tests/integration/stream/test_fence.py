@@ -23,6 +23,7 @@ from tests.support.kafka_topics import create_topic
 pytestmark = pytest.mark.apache_kafka
 
 PARTITIONS = 3
+ROUNDS = 15
 LOG_ID = uuid4()
 
 
@@ -113,3 +114,18 @@ async def test_a_broker_that_is_gone_is_no_fence(broker: ApacheKafka, fences: li
     await broker.kill()
     with pytest.raises(BrokerUnavailable):
         await write(first, 0, b"to nobody")
+
+
+async def test_of_two_that_take_the_same_partitions_at_once_each_has_exactly_one_owner(
+    settings: KafkaSettings, fences: list[TransactionalFence]
+) -> None:
+    """Whom the broker refuses for the moment tries again, however often: the later one owns, and nobody dies of it."""
+    for turn in range(ROUNDS):
+        await asyncio.gather(*(fence.take(range(PARTITIONS)) for fence in fences))
+        lost = [set(await fence.confirm(CHANGELOG)) for fence in fences]
+        assert lost[0] ^ lost[1] == set(range(PARTITIONS)), f"round {turn}"
+        for fence, others in zip(fences, lost, strict=True):
+            for number in set(range(PARTITIONS)) - others:
+                await write(fence, number, str(turn).encode())
+    for number in range(PARTITIONS):
+        assert await written(settings, number) == [str(turn).encode() for turn in range(ROUNDS)]

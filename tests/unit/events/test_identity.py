@@ -1,4 +1,4 @@
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pytest
 from hypothesis import given
@@ -109,3 +109,8 @@ def test_the_model_id_of_a_thread_follows_from_project_and_thread_id() -> None:
 def test_a_session_is_named_by_the_place_of_its_first_record() -> None:
     assert session_id(PROJECT, 3, 0) == "0191d7a2-0000-7000-8000-000000000001:3:0"
     assert session_id(PROJECT, 3, 14) != session_id(PROJECT, 31, 4)
+
+
+@given(st.uuids(), st.text(min_size=1))
+def test_a_model_id_is_the_uuid5_of_the_standard(project: UUID, thread_id: str) -> None:
+    assert thread_model_id(project, thread_id) == uuid5(project, thread_id)

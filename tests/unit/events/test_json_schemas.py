@@ -20,7 +20,7 @@ def test_a_file_is_named_by_its_event_and_the_version() -> None:
     assert {name.split(".", 1)[1] for name in documents()} == {"v1.json"}
     assert {name.split(".", 1)[0] for name in documents()} == {
         "trace", "span", "score", "annotation", "thread", "command", "command_reply", "setting", "dead_letter",
-        "log_birth",
+        "log_birth", "rule",
     }  # fmt: skip
 
 

@@ -1,4 +1,5 @@
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -22,11 +23,11 @@ def accepted(topic: str) -> float:
 
 
 class Parts:
-    def __init__(self, bytes_max: int = 1000, timeout_seconds: float = 5.0) -> None:
+    def __init__(self, bytes_max: int = 1000, timeout_seconds: float = 5.0, **settings: Any) -> None:
         self.producer = MemoryProducer()
         self.budget = ByteBudget(bytes_max, retry_after_seconds=3)
-        settings = gateway_settings(publish_timeout_seconds=timeout_seconds, retry_after_seconds=3)
-        self.publisher = Publisher(settings, self.producer, self.budget)
+        given = gateway_settings(publish_timeout_seconds=timeout_seconds, retry_after_seconds=3, **settings)
+        self.publisher = Publisher(given, self.producer, self.budget)
 
 
 async def test_all_topics_of_a_request_are_published_and_counted_and_the_bytes_given_back() -> None:
@@ -118,6 +119,37 @@ async def test_nothing_to_publish_is_published_at_once() -> None:
     await parts.publisher.publish({})
 
     assert parts.producer.counts() == {}
+
+
+async def test_records_in_flight_are_bounded_and_a_refused_request_leaves_none_behind() -> None:
+    parts = Parts(bytes_max=10_000, in_flight_records_max=10)
+    parts.producer.confirms.clear()
+    first = asyncio.create_task(parts.publisher.publish({TRACES: [RECORD] * 8}))
+    await asyncio.sleep(0)
+    before = overloads("in_flight_records")
+
+    with pytest.raises(Overloaded, match="8 of 10 records"):
+        await parts.publisher.publish({TRACES: [RECORD] * 3})
+
+    assert (overloads("in_flight_records"), parts.budget.used) == (before + 1, 800)
+    parts.producer.confirms.set()
+    await first
+    await parts.publisher.publish({TRACES: [RECORD] * 10})
+
+
+async def test_a_workspace_holds_its_share_of_the_records_only() -> None:
+    parts = Parts(bytes_max=10_000, in_flight_records_max=10, workspace_share_max=0.5)
+    parts.producer.confirms.clear()
+    mine, other = (Record(b"key", b"x" * 97, (), workspace=name) for name in ("mine", "other"))
+    first = asyncio.create_task(parts.publisher.publish({TRACES: [mine] * 5}))
+    await asyncio.sleep(0)
+
+    with pytest.raises(Overloaded, match="5 of 5 records"):
+        await parts.publisher.publish({TRACES: [mine]})
+
+    second = asyncio.create_task(parts.publisher.publish({TRACES: [other] * 5}))
+    parts.producer.confirms.set()
+    await asyncio.gather(first, second)
 
 
 async def test_what_every_partition_must_have_goes_to_each_of_them() -> None:

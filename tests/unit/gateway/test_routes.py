@@ -40,6 +40,8 @@ WRITES = [
     *((method, f"{entity}{path}") for entity in ("/traces", "/traces/threads", "/spans") for method, path in COMMENTS),
     ("PUT", "/workspaces/configurations"),
     ("DELETE", "/workspaces/configurations"),
+    ("POST", "/automations/evaluators"),
+    ("POST", "/automations/evaluators/delete"),
 ]
 BATCHES = [("POST", "/traces/batch", "traces"), ("POST", "/spans/batch", "spans"), ("POST", "/traces/delete", "ids")]
 SCORE_BATCHES = ["/traces/feedback-scores", "/spans/feedback-scores", "/traces/threads/feedback-scores"]

@@ -69,3 +69,13 @@ def test_a_range_has_two_ends_in_order() -> None:
 def test_an_id_that_is_none_is_refused_by_the_name_of_its_field() -> None:
     with pytest.raises(Malformed, match="trace_id must be a UUID"):
         uuid_of("x", "trace_id")
+
+
+def test_what_is_nested_too_deeply_is_refused_like_any_fault() -> None:
+    deep = "[" * 100_000
+
+    with pytest.raises(Malformed):
+        search_of(f'{{"unknown":{deep}'.encode())
+    for query in ({"filters": f'[{{"unknown":{deep}'}, {"sorting": f'[{{"unknown":{deep}'}, {"exclude": deep}):
+        with pytest.raises(Malformed):
+            page_of(query, rows_max=100)

@@ -28,6 +28,12 @@ def test_text_that_is_no_json_cannot_break_the_answer(text: str) -> None:
     assert json.loads(encode([raw(text)])) == [text]
 
 
+def test_text_that_is_nested_beyond_all_walking_cannot_break_the_answer() -> None:
+    deep = "[" * 100_000 + "]" * 100_000
+
+    assert json.loads(encode([raw(deep)])) == [deep]
+
+
 def test_nothing_stays_nothing() -> None:
     assert raw(None) is None
     assert raw("") is None

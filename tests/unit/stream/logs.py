@@ -12,6 +12,7 @@ from pipeline.events.identity import ThreadRef, project_id, thread_key, thread_m
 from pipeline.events.scores import ScoreEvent
 from pipeline.stream.outputs import Outbox
 from pipeline.stream.partition import Output, Partition
+from pipeline.topics import THREAD_REPLIES
 from tests.unit.stream.oracle import Emitted
 
 LOG_ID = UUID("01890000-0000-7000-8000-000000000001")
@@ -106,7 +107,8 @@ def emitted(partition: Partition, outputs: Iterable[Output]) -> list[Emitted]:
     for topic, records in outbox.records.items():
         for record in records:
             value = json.loads(record.value or b"")
-            found.append((topic.name, value if record.partition is None else {"partition": record.partition, **value}))
+            is_reply = topic is THREAD_REPLIES
+            found.append((topic.name, {"partition": record.partition, **value} if is_reply else value))
     return found
 
 

@@ -1,10 +1,13 @@
 """The app is put together as it must be; that it works is shown on real brokers in `tests/integration/stream`."""
 
+import ssl
 from pathlib import Path
 
 import pytest
+from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
 from pipeline.adapters.clock import ManualClock
+from pipeline.adapters.kafka.connection import connection_of
 from pipeline.settings import Settings, load
 from pipeline.stream.app import build
 from pipeline.stream.bulk import BulkApp, BulkConsumer, FetchingThread
@@ -25,7 +28,14 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 @pytest.fixture
 async def app(settings: Settings) -> BulkApp:
-    return build(settings, ManualClock(), log_id=LOG_ID, publisher=Recording(), fence=NoFence(Recording()))
+    return build(
+        settings,
+        ManualClock(),
+        log_id=LOG_ID,
+        publisher=Recording(),
+        ticker=Recording(),
+        fence=NoFence(Recording()),
+    )
 
 
 async def test_what_operators_set_reaches_faust(app: BulkApp) -> None:
@@ -35,6 +45,22 @@ async def test_what_operators_set_reaches_faust(app: BulkApp) -> None:
     assert (conf.consumer_group_instance_id, conf.topic_partitions) == ("worker-0", 12)
     assert conf.broker_session_timeout * 1000 == 10_000
     assert conf.broker_max_poll_records == 2000
+
+
+async def test_fausts_own_clients_connect_as_ours_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("SECURITY_PROTOCOL", "SASL_SSL"), ("SASL_USERNAME", "u"), ("SASL_PASSWORD", "p")):
+        monkeypatch.setenv(f"THREADLINE_KAFKA_{name}", value)
+    settings = load()
+    publisher = Recording()
+    app = build(settings, ManualClock(), log_id=LOG_ID, publisher=publisher, ticker=publisher, fence=NoFence(publisher))
+
+    said = credentials_to_aiokafka_auth(app.conf.broker_credentials)
+
+    assert isinstance(said["ssl_context"], ssl.SSLContext)
+    expected = connection_of(settings.kafka)
+    names = said.keys() - {"ssl_context"}
+    assert {name: said[name] for name in names} == {name: expected[name] for name in names}
+    assert names == {"security_protocol", "sasl_mechanism", "sasl_plain_username", "sasl_plain_password"}
 
 
 async def test_what_faust_must_not_do_is_off(app: BulkApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

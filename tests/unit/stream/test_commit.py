@@ -187,7 +187,7 @@ async def test_a_partition_that_another_took_is_given_up_and_the_worker_goes_on(
     checkpoints = checkpoints_of(owned, broker)
     assert not await checkpoints.commit_all()
     assert partition.is_lost
-    assert owned.orphans == {partition}
+    assert owned.stuck == {(partition, 0)}
     assert [name for name, _ in broker.acked] == ["threads", "thread-replies"]
 
 
@@ -213,3 +213,62 @@ async def test_answers_go_out_while_state_is_written() -> None:
     changelog.holds.set()
     assert await committing
     assert broker.acked[-1] == ("offsets", 2)
+
+
+async def test_a_commit_that_was_cancelled_on_its_way_is_the_last_of_its_partition() -> None:
+    """It may arrive at any time later; an offset that was committed after it would be taken back."""
+    owned, partition = owned_after(LOG)
+    broker = Recording()
+    never = asyncio.Event()
+    is_on_its_way = asyncio.Event()
+
+    async def commit(_: Mapping[int, tuple[int, str]]) -> bool:
+        is_on_its_way.set()
+        return await never.wait()
+
+    checkpoints = Checkpoints(
+        owned,
+        publisher=broker,
+        changelog_of=lambda _: broker,
+        commit_offsets=commit,
+        keeps_metadata=False,
+        reply_partitions=16,
+        clock=ManualClock(),
+    )
+    committing = asyncio.create_task(checkpoints.commit_all())
+    await is_on_its_way.wait()
+    committing.cancel()
+    await asyncio.gather(committing, return_exceptions=True)
+    assert partition.is_lost
+
+
+async def test_a_commit_waits_for_the_one_before_so_that_offsets_never_go_back() -> None:
+    owned, partition = owned_after(LOG)
+    broker = Recording()
+    goes_on = asyncio.Event()
+    offsets: list[int] = []
+
+    async def commit(places: Mapping[int, tuple[int, str]]) -> bool:
+        await goes_on.wait()
+        offsets.extend(offset for offset, _ in places.values())
+        return True
+
+    checkpoints = Checkpoints(
+        owned,
+        publisher=broker,
+        changelog_of=lambda _: broker,
+        commit_offsets=commit,
+        keeps_metadata=False,
+        reply_partitions=16,
+        clock=ManualClock(),
+    )
+    first = asyncio.create_task(checkpoints.commit_all())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    list(apply(partition, log_of_two().trace(key("b")).records))
+    second = asyncio.create_task(checkpoints.commit_all())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    goes_on.set()
+    assert await asyncio.gather(first, second) == [True, True]
+    assert offsets == [2, 3]

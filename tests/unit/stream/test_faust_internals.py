@@ -1,14 +1,21 @@
 """Every private part that the stream stage relies on is there, with the parameters found in these versions."""
 
+import asyncio
 import importlib
 import inspect
 import re
+import threading
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import Assignment, Subscription, SubscriptionState, TopicPartitionState
+from aiokafka.errors import NodeNotReadyError, ProducerFenced
+from aiokafka.producer.transaction_manager import TransactionManager
+from aiokafka.structs import OffsetAndMetadata
 from faust import App
 from faust.app.base import App as BaseApp
 from faust.tables.recovery import Recovery
@@ -50,7 +57,6 @@ def test_a_private_method_is_there(module: str, owner: str, method: str, paramet
         (App, "on_first_start", ("self",)),
         (FlowControlQueue, "force_put_nowait", ("self", "item")),
         (QueueServiceThread, "call_thread", ("self", "fun", "args", "kwargs")),
-        (AIOKafkaConsumer, "commit", ("self", "offsets")),
     ],
 )
 def test_a_hook_has_its_parameters(owner: type, method: str, parameters: tuple[str, ...]) -> None:
@@ -97,6 +103,70 @@ def test_a_position_is_found_where_it_is_looked_for() -> None:
     assert isinstance(TopicPartitionState.position, property)
 
 
+class Coordinator:
+    """Stands for the Kafka client's: the broker is away for as many requests as the test says."""
+
+    def __init__(self, *, away_for: int = 0) -> None:
+        self.generation = 5
+        self.away_for = away_for
+        self.sent: list[dict[TopicPartition, OffsetAndMetadata]] = []
+        self.meanwhile: Callable[[], None] = int
+        self._commit_lock = asyncio.Lock()
+        self._retry_backoff_ms = 0
+
+    async def ensure_coordinator_known(self) -> None:
+        await asyncio.sleep(0)
+
+    async def _do_commit_offsets(self, _: object, offsets: dict[TopicPartition, OffsetAndMetadata]) -> None:
+        if self.away_for:
+            self.away_for -= 1
+            self.meanwhile()
+            raise NodeNotReadyError
+        self.sent.append(offsets)
+
+
+PLACES = {TopicPartition("traces", 0): OffsetAndMetadata(7, "9000")}
+
+
+async def test_a_commit_is_tried_until_the_broker_is_back() -> None:
+    coordinator = Coordinator(away_for=3)
+    assert await faust_internals._commit_within(coordinator, PLACES, 5, threading.Event())
+    assert coordinator.sent == [PLACES]
+
+
+async def test_a_commit_is_not_sent_in_a_later_generation() -> None:
+    coordinator = Coordinator(away_for=1)
+    coordinator.meanwhile = lambda: setattr(coordinator, "generation", 6)
+    assert not await faust_internals._commit_within(coordinator, PLACES, 5, threading.Event())
+    assert coordinator.sent == []
+
+
+async def test_a_commit_is_not_sent_by_what_is_no_member() -> None:
+    coordinator = Coordinator()
+    coordinator.generation = -1
+    assert not await faust_internals._commit_within(coordinator, PLACES, -1, threading.Event())
+    assert coordinator.sent == []
+
+
+async def test_a_commit_is_not_sent_after_its_caller_has_given_up() -> None:
+    coordinator, abandoned = Coordinator(away_for=1), threading.Event()
+    coordinator.meanwhile = abandoned.set
+    assert not await faust_internals._commit_within(coordinator, PLACES, 5, abandoned)
+    assert coordinator.sent == []
+
+
+def test_a_commit_needs_of_the_coordinator_what_it_has() -> None:
+    made = inspect.getsource(GroupCoordinator.__init__)
+    assert "self._commit_lock = asyncio.Lock()" in made
+    assert "self._retry_backoff_ms = retry_backoff_ms" in made
+    assert "self.generation = " in made
+    sending = inspect.getsource(GroupCoordinator._do_commit_offsets)
+    assert sending.count("assignment") == 1, "only the name of the parameter"
+    request, _, rest = sending.partition("await")
+    assert "self.generation," in request
+    assert rest.startswith(" self._send_req(request)"), "the generation is looked at before any await"
+
+
 def test_recovery_looks_at_no_more_of_an_event_than_its_place() -> None:
     source = inspect.getsource(Recovery._slurp_changelogs.fun)
     assert "changelog_queue = self.tables.changelog_queue" in source
@@ -105,13 +175,6 @@ def test_recovery_looks_at_no_more_of_an_event_than_its_place() -> None:
         "offset",
     }
     assert bulk.Place._fields == ("tp", "offset")
-
-
-def test_recovery_keeps_a_set_of_its_own_for_each_assignment_and_hands_that_one_on() -> None:
-    heard = inspect.getsource(Recovery.on_rebalance)
-    assert "self.actives_for_table.clear()" in heard
-    assert "self._generation_id = generation_id" in heard
-    assert "self.actives_for_table[table]," in inspect.getsource(Recovery.on_recovery_completed)
 
 
 def test_a_crash_is_known_by_its_reason() -> None:
@@ -124,3 +187,18 @@ def test_no_other_module_of_the_stage_reaches_into_faust() -> None:
     modules = [path for path in Path(faust_internals.__file__).parent.glob("*.py") if path.stem != "faust_internals"]
     reached = {(path.name, found) for path in modules for found in private.findall(path.read_text())}
     assert reached == set()
+
+
+async def test_the_outcome_of_a_transaction_is_found_where_it_is_looked_for() -> None:
+    producer = AIOKafkaProducer(transactional_id="an-id")
+    assert faust_internals.transaction_outcome(producer) is None
+    manager = producer._txn_manager
+    assert isinstance(manager, TransactionManager)
+    manager.set_pid_and_epoch(1, 0)
+    manager.begin_transaction()
+    assert faust_internals.transaction_outcome(producer) is None
+    manager.fatal_error(refusal := ProducerFenced())
+    outcome = faust_internals.transaction_outcome(producer)
+    assert outcome is not None
+    assert outcome.exception() is refusal
+    await producer.stop()

@@ -40,6 +40,44 @@ def test_the_changelog_of_a_live_partition_is_not_restored_into_it() -> None:
     assert partition.threads == {}
 
 
+def test_partitions_are_restored_when_their_changelogs_were_read_to_the_ends() -> None:
+    owned = Owned(LOG_ID)
+    owned.assign([1, 2])
+    assert owned.is_restored({1: 0, 2: 0})
+    owned.restored_to(1, 70)
+    assert not owned.is_restored({1: 70, 2: 5})
+    owned.restored_to(2, 5)
+    assert owned.is_restored({1: 70, 2: 5})
+    owned.restored_to(1, 3)
+    assert not owned.is_restored({1: 70, 2: 5}), "read a second time, and old values stand there until the end"
+
+
+def test_what_was_restored_for_one_assignment_says_nothing_of_another() -> None:
+    owned = Owned(LOG_ID)
+    owned.assign([1, 2])
+    before = owned.assignment
+    for number in (1, 2):
+        owned.restored_to(number, 70)
+    owned.assign([1])
+    assert owned.assignment is not before
+    assert not owned.is_restored({1: 70, 2: 70})
+    assert not owned.is_restored({1: 70})
+
+
+def test_what_is_live_is_not_restored_again() -> None:
+    owned = Owned(LOG_ID)
+    owned.assign([1])
+    list(owned.begin({}))
+    assert list(owned.recovering) == []
+    assert not owned.is_restored({1: 0})
+
+
+def test_without_partitions_there_is_nothing_to_restore() -> None:
+    owned = Owned(LOG_ID)
+    owned.assign([])
+    assert owned.is_restored({})
+
+
 def test_a_new_assignment_loses_all_partitions_of_the_last() -> None:
     owned = Owned(LOG_ID)
     owned.assign([1])
@@ -68,7 +106,7 @@ def test_partitions_that_another_has_taken_may_have_been_given_up_meanwhile() ->
     assert [partition.number for partition in owned] == [2]
     owned.drop()
     owned.lose([2])
-    assert (list(owned), owned.orphans) == ([], frozenset())
+    assert (list(owned), owned.stuck) == ([], frozenset())
 
 
 def test_a_lost_partition_is_not_live() -> None:

@@ -1,3 +1,5 @@
+import pytest
+
 from pipeline.stream.lifecycle import apply
 from pipeline.stream.partition import REACHED_KEY, SESSION_REMEMBERED_US, Partition
 from pipeline.stream.thread_state import OPEN
@@ -60,6 +62,7 @@ def test_what_was_restored_is_as_it_was() -> None:
     restored = new_partition()
     restored.threads.update({name: value for name, value in checkpoint.states if value is not None})
     restored.restore(committed_offset=4, log_time_us=None)
+    list(restored.take_stock())
     assert restored.threads == before.threads
     assert (restored.open_threads, restored.timeouts.default_ms) == (1, 1000)
     assert (restored.next_offset, restored.log_time_us) == (4, START_MS * 1000)
@@ -79,3 +82,23 @@ def test_the_log_time_of_the_commit_counts_and_not_a_later_one() -> None:
         restored.threads.update({name: value for name, value in second.states if value is not None})
         restored.restore(committed_offset=committed, log_time_us=None)
         assert restored.log_time_us == expected_us
+
+
+def test_who_goes_through_all_threads_lets_others_have_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    partition = after(Log().trace(A).trace(key("b")).command("close", thread("b")).trace(key("c")))
+    monkeypatch.setattr("pipeline.stream.partition.SLICE_THREADS_MAX", 1)
+    earlier = partition.deadlines
+    steps = partition.schedule()
+    next(steps)
+    assert partition.deadlines is earlier  # in effect until the new ones are complete
+    assert len(list(steps)) == len(partition.threads) - 1
+    assert len(partition.deadlines) == partition.open_threads == 2
+
+
+def test_a_sweep_tells_whether_there_may_be_more() -> None:
+    log = Log()
+    for name in "abc":
+        log.trace(key(name)).command("close", thread(name))
+    partition = after(log)
+    swept = [partition.sweep(committed_offset=6, log_time_us=2**60, limit=2) for _ in range(2)]
+    assert (swept, partition.threads) == ([True, False], {})

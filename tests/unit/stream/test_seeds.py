@@ -30,6 +30,7 @@ def seeded(*records: Record, offset: int = 0) -> Partition:
     partition = new_partition()
     partition.threads.update({record.key or b"": record.value or b"" for record in records})
     partition.restore(committed_offset=offset, log_time_us=None)
+    list(partition.take_stock())
     return partition
 
 

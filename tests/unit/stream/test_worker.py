@@ -34,12 +34,31 @@ async def test_a_partition_that_stays_ours_and_lost_is_stalled() -> None:
     owned.assign([3])
     owned.lose([3])
     with pytest.raises(Stalled, match=r"partitions \[3\]"):
-        await worker._watch_orphans(owned, 0.001)
+        await worker._watch_stuck(owned, 0.001)
+
+
+async def test_a_recovery_that_stands_still_is_stalled() -> None:
+    owned = Owned(LOG_ID)
+    owned.assign([3])
+    owned.restored_to(3, 100)
+    with pytest.raises(Stalled, match=r"partitions \[3\]"):
+        await worker._watch_stuck(owned, 0.001)
+
+
+async def test_a_recovery_that_moves_is_no_stall() -> None:
+    owned = Owned(LOG_ID)
+    owned.assign([3])
+    watching = asyncio.create_task(worker._watch_stuck(owned, 0.0))
+    for offset in range(100):
+        owned.restored_to(3, offset)
+        await asyncio.sleep(0)
+    assert not watching.done()
+    watching.cancel()
 
 
 async def test_a_lost_partition_that_is_assigned_anew_is_no_stall() -> None:
     owned = Owned(LOG_ID)
-    watching = asyncio.create_task(worker._watch_orphans(owned, 0.0))
+    watching = asyncio.create_task(worker._watch_stuck(owned, 0.0))
     for _ in range(100):
         owned.assign([3])
         owned.lose([3])

@@ -33,6 +33,13 @@ def test_the_engine_behaves_as_a_server_not_as_a_local_tool(clickhouse: Any) -> 
     assert clickhouse.request(body=b"1 + 1").headers["X-ClickHouse-Exception-Code"] == "62"
 
 
+def test_a_failure_that_quotes_bytes_which_are_not_text_is_an_answer_like_any_other(clickhouse: Any) -> None:
+    answer = clickhouse.request(body=b"SELECT throwIf(1, unhex('c328'))")
+
+    assert answer.headers["X-ClickHouse-Exception-Code"] == "395"
+    assert b"\\xc3(" in answer.data
+
+
 def test_a_reader_that_goes_away_is_not_worked_for(clickhouse: Any) -> None:
     endless = b"SELECT count() FROM numbers(1000000000000) WHERE sipHash64(number) = 2"
     connection = clickhouse.http.connection_from_host("127.0.0.1", clickhouse.port, "http")._new_conn()

@@ -1,7 +1,7 @@
 import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 
 from pipeline.adapters.clock import ManualClock
 from pipeline.adapters.web.app import build
@@ -15,10 +15,7 @@ async def page(request: Request) -> Response:
 
 @pytest.fixture
 def app() -> Metering:
-    routes = [
-        Route("/v1/private/traces/batch", page, methods=["POST"]),
-        Mount("/ui", routes=[Route("/page", page)]),
-    ]
+    routes = [Route("/v1/private/traces/batch", page, methods=["POST"])]
     return build({"gateway": routes}, clock=ManualClock())
 
 
@@ -27,11 +24,6 @@ async def test_a_route_answers_with_and_without_the_prefix_of_the_sdks(app: Mete
     answer = await call(app, "POST", f"{prefix}/v1/private/traces/batch")
 
     assert (answer.status, answer.body.decode()) == (200, f"{prefix}/v1/private/traces/batch")
-
-
-async def test_a_mount_answers_only_where_it_says(app: Metering) -> None:
-    assert (await call(app, "GET", "/ui/page")).status == 200
-    assert (await call(app, "GET", "/api/ui/page")).status == 404
 
 
 @pytest.mark.parametrize("path", ["/api/v1/private/datasets", "/v1/private/experiments/x", "/v1/private/prompts"])
@@ -53,3 +45,35 @@ async def test_a_wrong_method_is_a_405_that_names_the_right_one(app: Metering) -
 
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
     assert answer.json["code"] == 405
+
+
+ORIGIN = "https://app.example.com"
+
+
+async def test_pages_of_other_origins_may_not_call_it(app: Metering) -> None:
+    answer = await call(app, "POST", "/v1/private/traces/batch", headers={"Origin": ORIGIN})
+
+    assert not [name for name in answer.headers if name.startswith("access-control-")]
+    asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
+    assert (await call(app, "OPTIONS", "/v1/private/traces/batch", headers=asked)).status == 405
+
+
+async def test_pages_of_an_origin_that_is_named_may_call_it_and_only_those() -> None:
+    app = build({"gateway": [Route("/x", page, methods=["POST"])]}, clock=ManualClock(), cors_origins=[ORIGIN])
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+
+    allowed = await call(app, "OPTIONS", "/x", headers={**asked, "Origin": ORIGIN})
+    refused = await call(app, "OPTIONS", "/x", headers={**asked, "Origin": "https://evil.example.com"})
+
+    assert (allowed.status, allowed.headers["access-control-allow-origin"]) == (200, ORIGIN)
+    assert "access-control-allow-credentials" not in allowed.headers
+    assert (refused.status, "access-control-allow-origin" in refused.headers) == (400, False)
+
+
+async def test_every_answer_runs_nothing_as_a_page_and_is_kept_by_nobody(app: Metering) -> None:
+    for path in ("/v1/private/traces/batch", "/nowhere"):
+        headers = (await call(app, "POST", path)).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+        assert headers["cache-control"] == "no-store"
+        assert "server" not in headers

@@ -1,21 +1,44 @@
+import asyncio
 import gzip
+import sys
 import zlib
+from collections.abc import Callable
 
 import pytest
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message, Receive
 
 from pipeline.adapters.web.body import body_of
 from pipeline.adapters.web.budget import ByteBudget
-from pipeline.errors import Malformed, Overloaded, TooLarge
-from tests.support.asgi import request_of
+from pipeline.errors import Malformed, Overloaded, TimedOut, TooLarge
+from tests.support.asgi import request_of, scope_of
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 BODY = bytes(range(256)) * 40
 GZIP = {"Content-Encoding": "gzip"}
+ZSTD = {"Content-Encoding": "zstd"}
 PACKED = gzip.compress(BODY)
+PACKED_ZSTD = zstd.compress(BODY)
 
 
 def in_pieces(body: bytes, size: int) -> list[bytes]:
     return [body[begin : begin + size] for begin in range(0, len(body), size)]
+
+
+def stalling(chunks: list[bytes]) -> Receive:
+    """Return what hands over `chunks`, and then neither more nor an end."""
+    left = iter(chunks)
+
+    async def receive() -> Message:
+        for chunk in left:
+            return {"type": "http.request", "body": chunk, "more_body": True}
+        return await asyncio.Future()
+
+    return receive
 
 
 async def read(
@@ -40,6 +63,9 @@ async def read(
         pytest.param([PACKED], {"Content-Encoding": " X-GZIP "}, id="its old name"),
         pytest.param(in_pieces(PACKED, 1), GZIP, id="gzip byte by byte"),
         pytest.param([gzip.compress(BODY[:5000]) + gzip.compress(BODY[5000:])], GZIP, id="two members"),
+        pytest.param([PACKED_ZSTD], ZSTD, id="zstd"),
+        pytest.param(in_pieces(PACKED_ZSTD, 1), ZSTD, id="zstd byte by byte"),
+        pytest.param([zstd.compress(BODY[:5000]) + zstd.compress(BODY[5000:])], ZSTD, id="two frames"),
         pytest.param(in_pieces(gzip.compress(BODY[:5000]) + gzip.compress(BODY[5000:]), 3), GZIP, id="in pieces"),
     ],
 )
@@ -51,6 +77,7 @@ async def test_more_than_one_piece_of_inflated_bytes_comes_out_whole() -> None:
     body = b"a" * (5 * 1024 * 1024 + 17)
 
     assert await read([gzip.compress(body)], GZIP, bytes_max=len(body)) == body
+    assert await read([zstd.compress(body)], ZSTD, bytes_max=len(body)) == body
 
 
 async def test_no_body_is_an_empty_body() -> None:
@@ -95,19 +122,22 @@ async def test_a_body_of_exactly_the_bound_is_taken() -> None:
     assert await read([gzip.compress(b"a" * 1000)], GZIP, bytes_max=1000) == b"a" * 1000
 
 
-async def test_a_bomb_is_never_inflated_beyond_the_bound() -> None:
+@pytest.mark.parametrize(("pack", "headers"), [(gzip.compress, GZIP), (zstd.compress, ZSTD)])
+async def test_a_bomb_is_never_inflated_beyond_the_bound(
+    pack: Callable[[bytes], bytes], headers: dict[str, str]
+) -> None:
     taken: list[int] = []
 
     class Recording(ByteBudget):
-        def take(self, size: int) -> None:
-            super().take(size)
+        def take(self, size: int, workspace: str | None = None) -> None:
+            super().take(size, workspace)
             taken.append(self.used)
 
-    bomb = gzip.compress(b"\0" * 200_000_000)
+    bomb = pack(b"\0" * 200_000_000)
 
     with pytest.raises(TooLarge):
         async with body_of(
-            request_of([bomb], GZIP), budget=Recording(1 << 30, retry_after_seconds=1), bytes_max=3 << 20
+            request_of([bomb], headers), budget=Recording(1 << 30, retry_after_seconds=1), bytes_max=3 << 20
         ):
             pass
 
@@ -117,6 +147,33 @@ async def test_a_bomb_is_never_inflated_beyond_the_bound() -> None:
 async def test_a_body_that_the_budget_does_not_have_is_told_to_come_back() -> None:
     with pytest.raises(Overloaded):
         await read([b"a" * 900, b"a" * 200], budget_bytes=1000)
+
+
+async def test_a_window_larger_than_decoders_must_take_is_refused() -> None:
+    wide = zstd.compress(b"a" * 100, options={zstd.CompressionParameter.window_log: 27})
+    packer = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 27})
+    streamed = packer.compress(b"a" * 100) + packer.flush()  # does not know its size, and so claims its whole window
+
+    assert await read([wide], ZSTD) == b"a" * 100
+    with pytest.raises(Malformed, match="zstd"):
+        await read([streamed], ZSTD)
+
+
+@pytest.mark.parametrize("body", [b"", b"no zstd", PACKED_ZSTD[:-3], PACKED_ZSTD + b"x"])
+async def test_what_is_no_zstd_is_malformed(body: bytes) -> None:
+    with pytest.raises(Malformed, match="zstd"):
+        await read([body], ZSTD)
+
+
+async def test_a_body_that_stops_coming_is_given_up_and_its_bytes_are_given_back() -> None:
+    budget = ByteBudget(1 << 20, retry_after_seconds=1)
+    request = Request(scope_of(), stalling([b"abc"]))
+
+    with pytest.raises(TimedOut, match=r"nothing came for 0.05 s"):
+        async with body_of(request, budget=budget, bytes_max=1000, idle_seconds_max=0.05):
+            pass
+
+    assert budget.used == 0
 
 
 async def test_a_client_that_leaves_gives_its_bytes_back() -> None:

@@ -1,6 +1,7 @@
 import pytest
 
-from pipeline.adapters.web.budget import ByteBudget
+from pipeline.adapters.telemetry.metrics import GATEWAY_IN_FLIGHT_RECORDS
+from pipeline.adapters.web.budget import ByteBudget, RecordBudget
 from pipeline.errors import Overloaded
 
 
@@ -51,3 +52,37 @@ def test_a_hold_that_is_refused_more_keeps_what_it_has_until_it_ends() -> None:
         assert budget.used == 9
 
     assert budget.used == 0
+
+
+def test_one_workspace_holds_its_share_at_most_and_leaves_the_rest_to_others() -> None:
+    budget = ByteBudget(100, retry_after_seconds=2, share_max=0.6)
+    budget.take(50, "a")
+
+    with pytest.raises(Overloaded, match=r"50 of 60 bytes are in flight, 20 more"):
+        budget.take(20, "a")
+    budget.take(40, "b")
+    budget.release(50, "a")
+    budget.take(60, "a")
+    assert budget.used == 100
+    with pytest.raises(Overloaded, match="100 of 100"):
+        budget.take(1, "c")
+
+
+def test_what_a_workspace_gives_back_is_forgotten() -> None:
+    budget = ByteBudget(100, retry_after_seconds=1, share_max=0.5)
+    with budget.hold("a") as hold:
+        hold.add(50)
+
+    assert (budget.used, budget._by_workspace) == (0, {})
+
+
+def test_records_are_bounded_and_shown_as_such() -> None:
+    before = GATEWAY_IN_FLIGHT_RECORDS._value.get()
+    budget = RecordBudget(10, retry_after_seconds=1)
+    budget.take(10, "a")
+
+    assert GATEWAY_IN_FLIGHT_RECORDS._value.get() == before + 10
+    with pytest.raises(Overloaded, match="10 of 10 records"):
+        budget.take(1, "b")
+    budget.release(10, "a")
+    assert GATEWAY_IN_FLIGHT_RECORDS._value.get() == before

@@ -1,9 +1,11 @@
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from pipeline.events.identity import project_id
+from pipeline.gateway.prices import SOURCE
 from pipeline.topics import SPANS
 from tests.support.asgi import call
 from tests.support.gateway import RECEIVED_AT_US, MemoryGateway, kind_of
@@ -158,3 +160,26 @@ async def test_one_patch_of_many_spans_is_an_event_for_each() -> None:
     assert [(row["id"], row["tags_added"], row.get("tags_reset")) for row in rows] == [
         (ID, ["a"], None), (str(UUID(int=5)), ["a"], None),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fields", "cost", "version"),
+    [
+        ({"usage": {"prompt_tokens": 1000}, "model": "gpt-4o-mini", "provider": "api.openai.com"}, "0.00015", SOURCE),
+        ({"usage": {"prompt_tokens": 1000}, "model": "gpt-4o-mini", "total_estimated_cost": 0.5}, "0.5", ""),
+        ({"usage": {"prompt_tokens": 1000}, "model": "my-own"}, None, None),
+        ({"usage": {"prompt_tokens": 1000}}, None, None),
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+async def test_a_cost_that_was_not_sent_is_computed_and_marked(
+    method: str, fields: dict[str, Any], cost: str | None, version: str | None
+) -> None:
+    memory = MemoryGateway()
+
+    await call(memory.app, method, BASE if method == "POST" else f"{BASE}/{ID}", a_span(**fields))
+
+    [row] = memory.producer.rows(SPANS)
+    found = row.get("total_estimated_cost")
+    assert (None if found is None else Decimal(found)) == (None if cost is None else Decimal(cost))
+    assert row.get("total_estimated_cost_version") == version

@@ -1,0 +1,93 @@
+// What a workspace sets, and who asks.
+
+import * as api from "./api.js";
+import { apiKey, become, workspace } from "./identity.js";
+import { length } from "./format.js";
+import { html, useEffect, useState } from "./library.js";
+import { useLoad } from "./loading.js";
+import { notice } from "./notice.js";
+import { Failed, Loading } from "./states.js";
+
+const TIMEOUTS = {
+  "": "As the installation says", PT1M: "1 minute", PT5M: "5 minutes", PT15M: "15 minutes", PT30M: "30 minutes",
+  PT1H: "1 hour", PT24H: "1 day", PT168H: "7 days",
+};
+const REGIMES = {
+  "": "As the installation says (strict, unless it was changed)",
+  strict: "Strict: a conversation is scored once it is over; reopening takes human scores back",
+  lenient: "Lenient: a conversation can be scored at any time, and every score counts",
+};
+
+export const Settings = () => html`<div class="settings"><h1>Settings</h1><${Configuration} /><${Identity} /></div>`;
+
+function Configuration() {
+  const loaded = useLoad((signal) => api.configuration(signal), []);
+  const [draft, set] = useState(null);
+  const [state, setState] = useState("");
+  useEffect(() => { if (loaded.value && !draft) set(loaded.value); }, [loaded.value]);
+  if (loaded.error && !draft) return html`<${Failed} error=${loaded.error} retry=${loaded.reload} />`;
+  if (!draft) return html`<${Loading} what="the settings" />`;
+  const timeout = draft.timeout_to_mark_thread_as_inactive ?? "";
+  const put = (change) => { set({ ...draft, ...change }); setState(""); };
+  const save = async (event) => {
+    event.preventDefault();
+    setState("Saving");
+    try {
+      // A request stands for the whole configuration, so what this page does not show goes along.
+      set(await api.configure({
+        ...draft,
+        timeout_to_mark_thread_as_inactive: timeout || null,
+        thread_score_regime: draft.thread_score_regime || null,
+      }));
+      setState("Saved");
+    } catch (error) {
+      setState("");
+      notice(`The settings were not saved. ${error.message}`);
+    }
+  };
+  const choices = timeout in TIMEOUTS ? TIMEOUTS : { ...TIMEOUTS, [timeout]: readable(timeout) };
+  return html`
+    <form class="card" onSubmit=${save} aria-label="Workspace">
+      <h2>Workspace</h2>
+      <label>A thread is inactive after this much silence
+        <select value=${timeout} onChange=${(event) => put({ timeout_to_mark_thread_as_inactive: event.target.value })}>
+          ${Object.entries(choices).map(([value, label]) => html`<option key=${value}
+            value=${value}>${label}</option>`)}</select></label>
+      <p class="soft">In force for open threads at once: those that have been silent for longer are closed.</p>
+      <label>Scores of conversations
+        <select value=${draft.thread_score_regime ?? ""}
+          onChange=${(event) => put({ thread_score_regime: event.target.value })}>
+          ${Object.entries(REGIMES).map(([value, label]) => html`<option key=${value}
+            value=${value}>${label}</option>`)}</select></label>
+      <div class="form-foot"><span role="status">${state}</span><button type="submit"
+        class="action strong">Save</button></div>
+    </form>`;
+}
+
+// PT1H30M as people say it.
+function readable(iso) {
+  const found = /^PT(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?$/.exec(iso);
+  if (!found) return iso;
+  const [hours, minutes, seconds] = found.slice(1).map((part) => Number(part ?? 0));
+  return length(((hours * 60 + minutes) * 60 + seconds) * 1000);
+}
+
+function Identity() {
+  const [draft, set] = useState({ key: apiKey(), workspace: workspace() });
+  const save = (event) => {
+    event.preventDefault();
+    become(draft.key.trim(), draft.workspace.trim());
+    location.hash = "";
+    location.reload(); // everything on the page is of the one who asked
+  };
+  return html`
+    <form class="card" onSubmit=${save} aria-label="Who asks">
+      <h2>This tab</h2>
+      <label>Workspace<input value=${draft.workspace} placeholder="default" autocomplete="off"
+        onInput=${(event) => set({ ...draft, workspace: event.target.value })} /></label>
+      <label>API key<input type="password" value=${draft.key} autocomplete="off" placeholder="none"
+        onInput=${(event) => set({ ...draft, key: event.target.value })} /></label>
+      <p class="soft">Kept in this tab only, and forgotten when it is closed.</p>
+      <div class="form-foot"><button type="submit" class="action strong">Use them</button></div>
+    </form>`;
+}

@@ -1,0 +1,147 @@
+"""A conversation as a person reads it: whatever shape it was logged in, and however long it is."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support.page_api import Api
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.chromium
+Open = Callable[..., Page]
+
+DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
+HISTORY = [
+    {"role": "system", "content": "Be kind."}, {"role": "user", "content": "old question"},
+    {"role": "assistant", "content": "old answer"}, {"role": "user", "content": "new question"},
+]  # fmt: skip
+ANSWER = {"role": "assistant", "content": "new answer"}
+SHAPES: dict[str, tuple[object, object]] = {
+    "strings": ("new question", "new answer"),
+    "user and assistant": ({"user": "new question"}, {"assistant": "new answer"}),
+    "argument of a function": ({"whatever": "new question"}, {"output": "new answer"}),
+    "OpenAI chat": ({"messages": HISTORY}, {"choices": [{"message": ANSWER, "index": 0}]}),
+    "LangGraph": ({"messages": HISTORY}, {"messages": [*HISTORY, ANSWER]}),
+    "LangChain": (
+        {"input": "new question"},
+        {"output": {"content": "new answer", "type": "ai", "additional_kwargs": {}}},
+    ),
+    "LangChain messages": (
+        {"messages": [{"type": "human", "content": "new question"}]},
+        {"messages": [{"type": "human", "content": "new question"}, {"type": "ai", "content": "new answer"}]},
+    ),
+    "Responses": (
+        {"input": HISTORY},
+        {"output": [
+            {"type": "reasoning", "summary": []},
+            {"role": "assistant", "type": "message", "content": [{"type": "output_text", "text": "new answer"}]},
+        ]},
+    ),
+    "GenAI": (
+        {"contents": [{"role": "user", "parts": [{"text": "new question"}]}]},
+        {"candidates": [{"content": {"role": "model", "parts": [{"text": "new answer"}]}}]},
+    ),
+    "ADK": (
+        {"role": "user", "parts": [{"text": "new question"}]},
+        {"content": {"parts": [{"text": "new answer"}], "role": "model"}, "usage_metadata": {"total": 3}},
+    ),
+}  # fmt: skip
+
+
+def test_every_shape_reads_question_then_answer_and_repeats_no_history(api: Api, open_page: Open) -> None:
+    api.log("shapes", *SHAPES.values())
+
+    page = open_page(thread="shapes")
+
+    turns = page.locator(".turn")
+    expect(turns).to_have_count(len(SHAPES))
+    for number, name in enumerate(SHAPES):
+        turn = turns.nth(number)
+        turn.scroll_into_view_if_needed()
+        expect(turn.locator(".bubble.user .prose"), name).to_have_text("new question")
+        expect(turn.locator(".bubble.assistant .prose"), name).to_have_text("new answer")
+
+
+def test_markdown_code_and_pictures_are_drawn(api: Api, open_page: Open) -> None:
+    markdown = "**bold** and\n\n```python\ndef f(): return 1\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |"
+    picture = [{"role": "user", "content": [
+        {"type": "text", "text": "What is this?"},
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{DOT}"}},
+    ]}]  # fmt: skip
+    api.log("drawn", ("Show me", markdown), ({"messages": picture}, "A dot."))
+
+    page = open_page(thread="drawn")
+
+    answer = page.locator(".bubble.assistant").first
+    expect(answer.locator("strong")).to_have_text("bold")
+    expect(answer.locator("pre .hljs-keyword").first).to_have_text("def")
+    expect(answer.locator("td")).to_have_text(["1", "2"])
+    expect(page.locator(".bubble.user img")).to_have_attribute("src", f"data:image/png;base64,{DOT}")
+
+
+def test_a_failed_turn_shows_its_error_as_one(api: Api, open_page: Open) -> None:
+    error = {"exception_type": "TimeoutError", "message": "no answer within 30 s", "traceback": "line 12, in answer"}
+    api.log("failed", ("Hello?", None), error_info=error)
+
+    page = open_page(thread="failed")
+
+    expect(page.locator(".failed-title")).to_have_text("TimeoutError: no answer within 30 s")
+    page.get_by_text("Traceback").click()
+    expect(page.get_by_text("line 12, in answer")).to_be_visible()
+
+
+def test_long_messages_are_folded_and_the_raw_trace_is_one_click_away(api: Api, open_page: Open) -> None:
+    long = "word " * 6000 + "the end"
+    api.log("long", ({"user": long}, {"assistant": "Short."}))
+
+    page = open_page(thread="long")
+
+    unfold = page.get_by_role("button", name="Show all 30,007 characters")
+    expect(unfold).to_be_visible()
+    expect(page.locator(".bubble.user")).not_to_contain_text("the end")
+    unfold.click()
+    expect(page.locator(".bubble.user")).to_contain_text("the end")
+    page.get_by_role("button", name="Raw JSON").click()
+    expect(page.get_by_label("Raw trace")).to_contain_text('"name": "chat"')
+
+
+def test_five_hundred_turns_are_read_from_the_end_and_back(api: Api, open_page: Open) -> None:
+    api.log("endless", *[(f"question {number}", f"answer {number}") for number in range(500)])
+    wait_until(lambda: api.thread("endless").get("number_of_messages"), lambda count: count == 1000, seconds_max=30)
+
+    page = open_page(thread="endless")
+
+    expect(page.get_by_text("answer 499")).to_be_in_viewport()
+    for shown in (200, 300, 400, 500):
+        page.get_by_role("button", name="Show earlier turns").evaluate("button => button.click()")
+        expect(page.locator(".turn")).to_have_count(shown)
+    expect(page.locator(".divider", has_text="59 s later")).to_have_count(0)
+    # What is off the screen is neither laid out nor given its form: that is what keeps scrolling smooth.
+    assert page.locator(".prose:not(.raw)").count() < 400
+    page.locator(".turn").first.scroll_into_view_if_needed()
+    expect(page.get_by_text("answer 0", exact=True)).to_be_in_viewport()
+
+
+def test_new_turns_appear_and_gaps_are_said(api: Api, open_page: Open) -> None:
+    api.log("goes on", ("One", "1"), ("Two", "2"))
+    page = open_page(thread="goes on")
+    expect(page.locator(".turn")).to_have_count(2)
+
+    api.log("goes on", ("Three", "3"), start_time="2026-11-23T07:00:00Z", end_time="2026-11-23T07:00:01Z")
+
+    expect(page.locator(".turn")).to_have_count(3)
+    expect(page.get_by_text("1 h 58 min later")).to_be_visible()
+
+
+def test_a_narrow_screen_shows_the_list_then_the_conversation(api: Api, open_page: Open) -> None:
+    api.log("narrow", ("Small?", "Yes."))
+    page = open_page(size=(390, 780))
+
+    page.get_by_role("link", name="narrow").click()
+    expect(page.get_by_role("log", name="Messages")).to_contain_text("Yes.")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.get_by_role("button", name="Back to the list").click()
+
+    expect(page.get_by_role("link", name="narrow")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -1,0 +1,29 @@
+"""What happened in a project, in charts."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support.page_api import Api
+
+pytestmark = pytest.mark.chromium
+Open = Callable[..., Page]
+
+
+def test_charts_show_what_happened_and_say_the_same_as_a_table(api: Api, open_page: Open) -> None:
+    api.log("one", ("x", "y"), ("x", "y"))
+    api.log("two", ("x", "y"))
+    api.close("two")
+
+    page = open_page(view="overview")
+
+    figures = page.locator(".figures")
+    expect(figures).to_contain_text("Open threads now1")
+    expect(figures).to_contain_text("Sessions opened2")
+    expect(figures).to_contain_text("Messages6")
+    charts = page.locator("figure.chart")
+    expect(charts).to_have_count(5)
+    assert "2" in page.get_by_role("table", name="Sessions").locator("tr").last.inner_text()
+    page.get_by_role("button", name="7 days").click()
+    expect(page.get_by_role("table", name="Sessions").locator("tbody tr")).to_have_count(42)

@@ -1,0 +1,60 @@
+"""What a workspace sets, who asks, and how the page looks."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, Request, expect
+
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.chromium
+Open = Callable[..., Page]
+OTHER_WORKSPACE = "elsewhere"
+
+
+def test_the_key_and_workspace_go_with_every_request_of_this_tab_only(open_page: Open) -> None:
+    page = open_page(stored=False, view="settings")
+    page.get_by_label("Workspace", exact=True).fill(OTHER_WORKSPACE)
+    page.get_by_label("API key").fill("secret")
+    asked: list[Request] = []
+    page.on("request", lambda request: asked.append(request) if "/v1/private/" in request.url else None)
+
+    page.get_by_role("button", name="Use them").click()
+
+    expect(page.get_by_role("heading", name="No conversations yet")).to_be_visible()
+    assert {(each.headers.get("authorization"), each.headers.get("comet-workspace")) for each in asked} == {
+        ("secret", OTHER_WORKSPACE)
+    }
+    assert page.evaluate("[...Object.values(localStorage)].includes('secret')") is False
+
+
+def test_the_timeout_and_the_regime_of_scores_are_set_for_the_workspace(open_page: Open) -> None:
+    page = open_page(stored=False, view="settings")
+    page.get_by_label("Workspace", exact=True).fill(OTHER_WORKSPACE)
+    page.get_by_role("button", name="Use them").click()
+    expect(page.get_by_role("heading", name="No conversations yet")).to_be_visible()
+    page.get_by_role("link", name="Settings").click()
+
+    page.get_by_label("A thread is inactive").select_option(label="30 minutes")
+    page.get_by_label("Scores of conversations").select_option("lenient")
+    page.get_by_role("button", name="Save").click()
+
+    expect(page.get_by_text("Saved")).to_be_visible()
+
+    def shown() -> str:
+        page.reload()
+        return page.get_by_label("A thread is inactive").input_value()
+
+    wait_until(shown, lambda value: value == "PT30M", seconds_max=30)
+    expect(page.get_by_label("Scores of conversations")).to_have_value("lenient")
+
+
+def test_dark_and_light_are_kept_when_a_person_chose(open_page: Open) -> None:
+    page = open_page(stored=False, scheme="dark")
+    page.get_by_role("button", name="Dark or light").click()
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+    page.reload()
+
+    expect(page.get_by_role("button", name="Dark or light")).to_be_visible()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == light == "rgb(246, 247, 249)"

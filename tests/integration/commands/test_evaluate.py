@@ -1,0 +1,28 @@
+from collections.abc import Mapping
+
+from tests.support.command import RunningStage, run_command
+
+
+async def test_it_is_alive_and_ready_shows_its_metrics_and_drains_on_sigterm(environment: Mapping[str, str]) -> None:
+    assert (await run_command(environment, "migrate"))[0] == 0
+
+    stage = await RunningStage.start(environment, "evaluate")
+
+    assert (await stage.ask("/healthz"))[0] == 200
+    assert (await stage.ask("/readyz"))[0] == 200
+    assert "threadline_evaluators_queue_age_seconds" in (await stage.ask("/metrics"))[1]
+    assert await stage.drain() == 0
+
+
+async def test_without_topics_it_ends_with_a_sentence(environment: Mapping[str, str]) -> None:
+    code, said = await run_command(environment, "evaluate")
+
+    assert code == 1
+    assert "threadline migrate" in said
+
+
+async def test_an_evaluator_that_does_not_exist_stops_the_start(environment: Mapping[str, str]) -> None:
+    code, said = await run_command({**environment, "THREADLINE_EVALUATE_DEFAULT_EVALUATORS": "turn"}, "evaluate")
+
+    assert code == 1
+    assert "no evaluator 'turn'" in said
