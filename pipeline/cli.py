@@ -4,13 +4,21 @@ Commands are imported when called, so that each process loads only its own stage
 """
 
 import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from pipeline import settings
 from pipeline.errors import ThreadlineError
+
+if TYPE_CHECKING:
+    from pipeline.sinks.letters import Filters
+
+_TIMES: Final = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -61,11 +69,97 @@ def migrate() -> None:
 
 @threadline.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
-def reconcile(*, as_json: bool) -> None:
+@click.option("--by-partition", is_flag=True, help="A line for each partition.")
+def reconcile(*, as_json: bool, by_partition: bool) -> None:
     """Count, per topic, what was accepted and what became of it; exit 1 where something is missing."""
     from pipeline.commands import reconcile as command  # noqa: PLC0415
 
-    sys.exit(command.run(settings.load(), as_json=as_json))
+    sys.exit(command.run(settings.load(), as_json=as_json, by_partition=by_partition))
+
+
+@threadline.group()
+def dlq() -> None:
+    """Dead letters: what was set aside, why, and once more into the log."""
+
+
+def _letter_filters(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say which letters."""
+    for option in (
+        click.option("--limit", "letters_max", type=click.IntRange(min=1), default=None, help="Most letters."),
+        click.option("--until", type=click.DateTime(_TIMES), help="Received before this time, UTC."),
+        click.option("--since", type=click.DateTime(_TIMES), help="Received at this time or later, UTC."),
+        click.option("--code", type=int, help="ClickHouse's code; 0: it gave none."),
+        click.option("--workspace"),
+        click.option("--stage", help="Who set it aside: gateway, sinks."),
+        click.option("--topic"),
+        click.option("--id", "letter_id", help="One letter."),
+    ):
+        command = option(command)
+    return command
+
+
+@dlq.command(name="list")
+@_letter_filters
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+def dlq_list(*, letters_max: int | None, as_json: bool, **said: Any) -> None:
+    """List letters, the newest first."""
+    from pipeline.commands import dlq as command  # noqa: PLC0415
+
+    command.show_all(settings.load(), _filters(**said), letters_max=letters_max or 100, as_json=as_json)
+
+
+@dlq.command(name="show")
+@click.argument("letter_id")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of lines.")
+def dlq_show(*, letter_id: str, as_json: bool) -> None:
+    """Show one letter with its bytes, headers and reason."""
+    from pipeline.commands import dlq as command  # noqa: PLC0415
+
+    command.show(settings.load(), letter_id, as_json=as_json)
+
+
+@dlq.command(name="replay")
+@_letter_filters
+@click.option("--again", is_flag=True, help="Those too that were replayed before; their rows do not change.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of lines.")
+def dlq_replay(*, letters_max: int | None, again: bool, as_json: bool, **said: Any) -> None:
+    """Publish letters once more where they stood, when what was wrong has been put right."""
+    from pipeline.commands import dlq as command  # noqa: PLC0415
+
+    command.replay(
+        settings.load(), _filters(**said), letters_max=letters_max or 1_000_000, again=again, as_json=as_json
+    )
+
+
+def _filters(*, letter_id: str | None, since: datetime | None, until: datetime | None, **said: Any) -> "Filters":
+    from pipeline.sinks.letters import Filters  # noqa: PLC0415
+
+    return Filters(id=letter_id, since_us=_microseconds(since), until_us=_microseconds(until), **said)
+
+
+def _microseconds(time: datetime | None) -> int | None:
+    return None if time is None else int(time.replace(tzinfo=UTC).timestamp() * 1_000_000)
+
+
+@threadline.command()
+@click.option("--topic", required=True)
+@click.option("--from", "begin", help="An offset, or a time such as 2026-11-23T08:00:00.  [default: the first record]")
+@click.option("--to", "end", help="The same; it is excluded.  [default: the end]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a line.")
+def replay(*, topic: str, begin: str | None, end: str | None, as_json: bool) -> None:
+    """Store a range of a topic once more, without disturbing the sinks; rows that are there do not change."""
+    from pipeline.commands import replay as command  # noqa: PLC0415
+
+    command.run(settings.load(), topic, begin, end, as_json=as_json)
+
+
+@threadline.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of lines.")
+def rebuild(*, as_json: bool) -> None:
+    """Make the folded tables, which reading lists come from, anew from the events."""
+    from pipeline.commands import rebuild as command  # noqa: PLC0415
+
+    command.run(settings.load(), as_json=as_json)
 
 
 @threadline.command()
@@ -200,6 +294,16 @@ def bench_evaluate(*, as_json: bool, threads: int | None, quick: bool) -> None:
     from pipeline.commands.bench import evaluate as command  # noqa: PLC0415
 
     command.run(as_json=as_json, threads=threads, quick=quick)
+
+
+@bench.command(name="sink")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+@click.option("--quick", is_flag=True, help="Fewer events, in under 2 minutes.")
+def bench_sink(*, as_json: bool, quick: bool) -> None:
+    """Storage: ClickHouse's own ceiling, columns from Python, joined bytes, our sink; folding included in all."""
+    from pipeline.commands.bench import sink as command  # noqa: PLC0415
+
+    command.run(as_json=as_json, quick=quick)
 
 
 @threadline.command(hidden=True)

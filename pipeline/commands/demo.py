@@ -17,7 +17,6 @@ from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.adapters.clock import Clock, SystemClock
 from pipeline.adapters.kafka.offsets import read_bounds
 from pipeline.commands.demo_result import DemoResult, measure, sessions_stored
-from pipeline.commands.reconcile import balance_all
 from pipeline.commands.sample_run import EVALUATORS, SampleRun, pace_of
 from pipeline.errors import ThreadlineError
 from pipeline.local.console import line_of
@@ -25,6 +24,7 @@ from pipeline.local.schedule import expected_sessions
 from pipeline.local.sender import Delivery
 from pipeline.local.stack import Stack
 from pipeline.settings import KafkaSettings
+from pipeline.sinks.reconciliation import balance_all
 from pipeline.topics import EVALUATORS_GROUP, THREADS
 
 _TIMEOUT: Final = "3s"

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from pipeline.adapters.clickhouse.client import ClickHouse
-from pipeline.commands.reconcile import Balance, balance_all
 from pipeline.commands.sample_run import SampleRun
 from pipeline.local.schedule import expected_sessions
 from pipeline.local.sender import Delivery
 from pipeline.settings import KafkaSettings
+from pipeline.sinks.reconciliation import Balance, balance_all
 
 _SESSIONS: Final = """
 SELECT uniqExactIf(session_id, event = 'opened') AS opened, uniqExactIf(session_id, event = 'closed') AS closed

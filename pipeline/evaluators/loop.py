@@ -129,7 +129,7 @@ class Evaluators:
             await asyncio.sleep(pause_seconds)
             return {}
         self._backoff.reset()
-        return fetched
+        return {place: share.records for place, share in fetched.items()}
 
     async def _rest(self) -> None:
         """Return when something happened, or a moment later."""
@@ -209,9 +209,11 @@ class Evaluators:
         try:
             if await self._consumer.commit(offsets):
                 self._progress.committed(offsets)
+            lags = await self._consumer.lags()
         except BrokerUnavailable as error:
             _LOG.warning("not committed", reason=str(error))
-        for place, lag in self._consumer.lags().items():
+            return
+        for place, lag in lags.items():
             metrics.EVALUATORS_LAG_RECORDS.labels(place.partition).set(lag)
 
     def _observe(self) -> None:

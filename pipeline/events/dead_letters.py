@@ -1,12 +1,37 @@
 """An event that could not be processed: its bytes, where it stood and why."""
 
 import base64
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
-from pipeline.events.envelope import Event, Headers, Record, record_of
+from pipeline.events.envelope import HEADER_REPLAYED_FROM, Event, Headers, Record, record_of
 
 Stage = Literal["gateway", "stream", "sinks", "evaluators"]
+
+
+class Origin(NamedTuple):
+    """Where a record first stood, and when it was appended there: what its row carries however often it is replayed."""
+
+    log_id: UUID
+    partition: int
+    offset: int
+    appended_at_ms: int
+
+    def header(self) -> tuple[str, bytes]:
+        """Return the header that a replayed record carries."""
+        return HEADER_REPLAYED_FROM, f"{self.letter_id}:{self.appended_at_ms}".encode()
+
+    @property
+    def letter_id(self) -> str:
+        """The id of the dead letter that the record became; however often it became one."""
+        return f"{self.log_id}:{self.partition}:{self.offset}"
+
+    @classmethod
+    def of_header(cls, value: bytes) -> "Origin":
+        """Return what `header` made; raises ValueError for anything else."""
+        log_id, *numbers = value.decode().split(":")
+        partition, offset, appended_at_ms = map(int, numbers)
+        return cls(UUID(log_id), partition, offset, appended_at_ms)
 
 
 class DeadLetter(Event, frozen=True, kw_only=True, omit_defaults=True):

@@ -16,6 +16,8 @@ HEADER_KIND: Final = "kind"
 HEADER_SCHEMA_VERSION: Final = "schema-version"
 HEADER_REPLY_TO: Final = "reply-to"
 HEADER_REQUEST_ID: Final = "request-id"
+HEADER_REPLAYED_FROM: Final = "replayed-from"
+"""On a dead letter that was published again: the place in the log where it stood before."""
 
 SCHEMA_VERSION_HEADER: Final = (HEADER_SCHEMA_VERSION, str(SCHEMA_VERSION).encode())
 

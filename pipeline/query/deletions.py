@@ -7,7 +7,7 @@ from pipeline.query.parts import DELETED
 from pipeline.query.reader import Reader
 from pipeline.query.statement import Scope
 
-_ANY: Final = f"SELECT 1 AS found FROM thread_events WHERE {DELETED} LIMIT 1"  # noqa: S608 - composed of constants
+_ANY: Final = f"SELECT 1 AS found FROM thread_sessions WHERE {DELETED} LIMIT 1"  # noqa: S608 - composed of constants
 _ANY_OF: Final = _ANY.replace("/* narrow */", "AND thread_id IN {thread_ids:Array(String)}")
 
 

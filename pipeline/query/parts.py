@@ -1,4 +1,4 @@
-"""The named parts that statements are made of: traces that live, sessions, threads, costs, scores.
+"""The named parts that statements are made of: traces that live, sessions, threads, scores.
 
 Each is a SELECT that may name other parts. `thread_parts` and `trace_parts` give them, for a whole project or narrowed
 to `thread_ids` by the leading columns of the sorting keys.
@@ -8,32 +8,26 @@ What they cost was measured with 1 M traces in 50 k threads, as CPU of ClickHous
 * FINAL, not argMax over versions (partitions merged apart, which is sound because a row's partition follows from its
   id). Conditions on columns of the sorting key stand in PREWHERE, which FINAL does not choose by itself: they hold for
   all versions of a row or for none, and reading 2000 threads took 104 ms so, 356 ms without.
-* What is compared is one number (`_place`, `_BEGIN`, `_END`), not a tuple, which has no fast path in min, max and
-  argMin: folding the project took 182 ms so, 1054 ms with tuples.
+* Threads are read as the sink has folded them (`threads`): the page of a project took 330 ms when its traces were
+  folded for it, 50 ms so.
 * Deletions are rare and looked for first (`deletions.any_deleted`): without any, nothing is compared with them.
 """
 
+from collections.abc import Mapping
 from typing import Final, Literal
+
+from pipeline.adapters.clickhouse.thread_sql import COLUMNS, folded, model_sql, place
 
 _NARROW: Final = "/* narrow */"
 _BY_THREADS: Final = "AND thread_id IN {thread_ids:Array(String)}"
-_LOG_BITS: Final = 64
-_TIME_BITS: Final = 128
-
-
-def _place(log_id: str, offset: str) -> str:
-    """Return the SQL of a place in the logs as one number: log ids are UUIDv7, so it orders places over logs."""
-    return f"(bitShiftLeft(toInt256(toUInt128({log_id})), {_LOG_BITS}) + {offset})"
-
-
 DELETED: Final = """
     workspace = {workspace:String} AND project_id = {project_id:UUID} /* narrow */
-    AND event = 'closed' AND reason = 'deleted' AND closed_at_us IS NOT NULL"""
+    AND deleted_at_us > 0"""
 
 DELETIONS: Final = f"""
-    SELECT thread_id, max(assumeNotNull(closed_at_us)) AS deleted_at_us
-    FROM thread_events
-    WHERE {DELETED}
+    SELECT thread_id, max(deleted_at_us) AS deleted_at_us
+    FROM thread_sessions
+    WHERE {DELETED.replace("deleted_at_us", "thread_sessions.deleted_at_us")}
     GROUP BY thread_id"""  # noqa: S608 - composed of constants of this module
 """Threads that were ever deleted, and when last: older traces stay gone, whatever closed the thread since."""
 
@@ -42,72 +36,44 @@ _ALL: Final = """
     FROM traces FINAL
     PREWHERE workspace = {workspace:String} AND project_id = {project_id:UUID} /* narrow */"""
 _DELETED: Final = "(SELECT (groupArray(thread_id), groupArray(deleted_at_us)) FROM deletions)"
+_OF_DELETED: Final = "AND thread_id IN (SELECT thread_id FROM deletions)"
 _SURVIVING: Final = f"""
     WHERE first_version_us > transform(
         thread_id, {_DELETED}.1, {_DELETED}.2, toInt64('-9223372036854775808')
     )"""
 
-SESSIONS: Final = f"""
+SESSIONS: Final = """
     SELECT
-        thread_id,
-        max({_place("session_log_id", "first_offset")}) AS session,
-        maxIf({_place("session_log_id", "first_offset")}, event = 'closed') AS closed_session,
-        maxIf({_place("last_log_id", "last_offset")}, event = 'closed') AS closed_activity,
-        countIf(event = 'closed') > 0 AND closed_session = session AS is_closed,
-        max(greatest(opened_at_us, ifNull(closed_at_us, 0))) AS changed_at_us,
-        maxIf(ifNull(closed_at_us, 0), event = 'closed' AND reason = 'deleted') AS deleted_at_us
-    FROM thread_events
-    WHERE workspace = {{workspace:String}} AND project_id = {{project_id:UUID}} /* narrow */
-      AND event IN ('opened', 'closed')
-    GROUP BY thread_id"""  # noqa: S608 - composed of constants of this module
+        thread_id, session, closed_activity, has_closed AND closed_session = session AS is_closed, changed_at_us,
+        deleted_at_us
+    FROM thread_sessions FINAL
+    PREWHERE workspace = {workspace:String} AND project_id = {project_id:UUID} /* narrow */"""
 """The latest session of each thread, and the end of the latest that was closed: sessions of a thread follow each other,
 so the latest closed one is also that with the last activity."""
 
-MODEL: Final = """bitOr(
-            bitAnd(
-                reinterpretAsUInt128(reverse(substring(SHA1(concat(
-                    unhex(replaceAll({project_id:String}, '-', '')), thread_id)), 1, 16))),
-                toUInt128('340282366920937330081583660661634760703')
-            ),
-            toUInt128('377798542001608471871488')
-        )"""
-"""`identity.thread_model_id`, the UUIDv5 of project and thread id, as a number: SHA1 with version and variant set."""
+MODEL: Final = model_sql("{project_id:String}")
+"""`identity.thread_model_id` of a thread of the project, as a number."""
 
-_BEGIN: Final = f"""(bitShiftLeft(ifNull(toInt256(start_time_us), toInt256('18446744073709551616')), {_TIME_BITS})
-            + toUInt128(id))"""
-"""The order in which traces begin; one without a start is the last."""
-_END: Final = f"""(bitShiftLeft(
-                if(isNull(end_time_us), toInt256(0), toInt256('36893488147419103232'))
-                    + toInt256(coalesce(end_time_us, start_time_us, 0)), {_TIME_BITS}
-            ) + toUInt128(id))"""
-"""The order in which traces end; one without an end comes before all that have one, by its start."""
-
-FOLDED: Final = f"""
-    SELECT
-        thread_id,
-        count() AS traces,
-        min(toUInt128(id)) AS first_trace,
-        min(start_time_us) AS start_us,
-        max(end_time_us) AS end_us,
-        argMin(id, {_BEGIN}) AS first_id,
-        argMax(id, {_END}) AS last_id,
-        argMin(ifNull(input_preview, ''), {_BEGIN}) AS first_preview,
-        argMax(ifNull(output_preview, ''), {_END}) AS last_preview,
-        argMin(input_bytes, {_BEGIN}) AS first_bytes,
-        argMax(output_bytes, {_END}) AS last_bytes,
-        min(created_at_us) AS created_us,
-        max(last_updated_at_us) AS updated_us,
-        argMin(source, toUInt128(id)) AS source,
-        argMin(environment, toUInt128(id)) AS environment,
-        max({_place("activity_log_id", "activity_offset")}) AS activity,
-        (end_us - start_us) / 1000 AS duration_ms,
-        traces * 2 AS messages,
-        {MODEL} AS model
-    FROM live
-    WHERE thread_id != ''
-    GROUP BY thread_id"""  # noqa: S608 - composed of constants of this module
-"""Threads as their traces tell of them. The last message is that of the trace that ended last; of the one that began
-last where none has ended."""
+_STORED: Final = f"""
+    SELECT {", ".join(COLUMNS)}, thread_id, model, usage, cost
+    FROM threads FINAL
+    PREWHERE workspace = {{workspace:String}} AND project_id = {{project_id:UUID}} /* narrow */"""  # noqa: S608
+_REFOLDED: Final = f"""
+    SELECT {", ".join(COLUMNS)}, thread_id, {MODEL} AS model, usage, cost
+    FROM (SELECT thread_id, {folded()} FROM live WHERE thread_id != '' GROUP BY thread_id) AS folded_again
+    LEFT JOIN costs USING (thread_id)"""  # noqa: S608
+_DERIVED: Final = "(end_us - start_us) / 1000 AS duration_ms, traces * 2 AS messages"
+FOLDED: Final = f"SELECT *, {_DERIVED} FROM ({_STORED}\n)"  # noqa: S608
+FOLDED_AROUND_DELETIONS: Final = f"""
+    SELECT *, {_DERIVED}
+    FROM (
+        {_STORED}
+        WHERE thread_id NOT IN (SELECT thread_id FROM deletions)
+        UNION ALL
+        {_REFOLDED}
+    )"""  # noqa: S608
+"""Threads as their traces tell of them: as the sink has folded them, and folded here, from the traces that survived,
+where the thread was ever deleted."""
 
 STATED: Final = """
     SELECT
@@ -187,13 +153,13 @@ TAGGED: Final = """
     GROUP BY entity"""
 """Tags by thread: of adding and removing the newest counts, and what is older than a reset is forgotten."""
 
-THREADS: Final = f"""
+REVIEWED: Final = f"""
     SELECT
         stated.*,
         arrayFilter(
             author -> author.5 > deleted_at_us AND (
                 {{lenient:Bool}} OR ifNull(author.3.4, '') NOT IN ('ui', 'sdk')
-                OR {_place("author.3.5", "author.3.6")} > reopened
+                OR {place("author.3.5", "author.3.6")} > reopened
             ),
             authors
         ) AS counted,
@@ -204,11 +170,11 @@ THREADS: Final = f"""
 """Threads with the scores that count and their tags. In the strict regime human scores count only if they were decided
 after the latest reopening; what is older than the thread's deletion went with it."""
 REVIEW_COLUMNS: Final = frozenset({"counted", "tags"})
-"""What `threads` knows and `stated` does not."""
+"""What `reviewed` knows and `stated` does not."""
 
 THREAD_SCORES: Final = """
     SELECT model AS entity, score.1 AS name, avg(toFloat64(score.3.1)) AS average
-    FROM threads ARRAY JOIN counted AS score
+    FROM reviewed ARRAY JOIN counted AS score
     GROUP BY entity, name"""
 
 SCORES: Final = """
@@ -225,19 +191,24 @@ def trace_parts(*, narrowed: bool = False, with_deletions: bool = True) -> dict[
     `with_deletions` may be false where `deletions.any_deleted` says that there are none.
     """
     parts = {"deletions": DELETIONS, "live": _ALL + _SURVIVING} if with_deletions else {"live": _ALL}
-    return {name: part.replace(_NARROW, _BY_THREADS if narrowed else "") for name, part in parts.items()}
+    return _narrow(parts, narrowed=narrowed)
 
 
 def thread_parts(*, narrowed: bool = False, with_deletions: bool = True) -> dict[str, str]:
     """Return `folded` and `stated`, and what they are made of; `narrowed` to the parameter `thread_ids`."""
-    sessions = SESSIONS.replace(_NARROW, _BY_THREADS if narrowed else "")
-    return trace_parts(narrowed=narrowed, with_deletions=with_deletions) | {
-        "sessions": sessions, "folded": FOLDED, "stated": STATED,
-    }  # fmt: skip
+    parts = {"sessions": SESSIONS, "folded": FOLDED, "stated": STATED}
+    if with_deletions:
+        live = _ALL + _OF_DELETED + _SURVIVING
+        parts = {"deletions": DELETIONS, "live": live, "costs": COSTS} | parts | {"folded": FOLDED_AROUND_DELETIONS}
+    return _narrow(parts, narrowed=narrowed)
+
+
+def _narrow(parts: Mapping[str, str], *, narrowed: bool) -> dict[str, str]:
+    return {name: part.replace(_NARROW, _BY_THREADS if narrowed else "") for name, part in parts.items()}
 
 
 def review_parts(*, narrowed: bool = False) -> dict[str, str]:
-    """Return `threads` and `scores` of threads; they need `stated`, and `lenient`, the score regime.
+    """Return `reviewed` and `scores` of threads; they need `stated`, and `lenient`, the score regime.
 
     `narrowed` to the parameter `entities`, model ids as numbers.
     """
@@ -247,7 +218,7 @@ def review_parts(*, narrowed: bool = False) -> dict[str, str]:
         "score_authors": authors.replace(_NARROW, narrow),
         "given": GIVEN,
         "tagged": TAGGED.replace(_NARROW, narrow),
-        "threads": THREADS,
+        "reviewed": REVIEWED,
         "scores": THREAD_SCORES,
     }
 

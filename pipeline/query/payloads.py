@@ -99,8 +99,8 @@ def _payload(row: dict[str, Any]) -> Payload:
     return Payload(row["shown_input"], row["shown_output"], row["metadata"], row["error_info"])
 
 
-def payload_field(kind: Kind, identity: str, payload: str, preview: str, size: str) -> Field:
-    """Return the field of a trace's `payload` (input or output) whose start stands in `preview`.
+def payload_field(kind: Kind, identity: str, payload: str, preview: str, size: str, source: str = "live") -> Field:
+    """Return the field of a trace's `payload` (input or output) whose start stands in `preview`, a column of `source`.
 
     The predicate is asked of the preview where that is all there is (`size` in bytes says so), else of the events, one
     by one, so that no query holds payloads.
@@ -113,8 +113,8 @@ def payload_field(kind: Kind, identity: str, payload: str, preview: str, size: s
         return (
             f"if({size} > length(ifNull({preview}, '')), {identity} IN (SELECT id FROM (SELECT id, argMax({whole}, "  # noqa: S608
             f"(version_us, content_hash)) AS holds FROM trace_events WHERE workspace = {{workspace:String}} "
-            f"AND {payload} IS NOT NULL AND id IN (SELECT id FROM live WHERE {payload}_bytes > length(ifNull("
-            f"{payload}_preview, ''))) GROUP BY id) WHERE holds), {start})"
+            f"AND {payload} IS NOT NULL AND id IN (SELECT {identity} FROM {source} WHERE {size} > length(ifNull("
+            f"{preview}, ''))) GROUP BY id) WHERE holds), {start})"
         )
 
     return Field(kind, condition)

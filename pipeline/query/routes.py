@@ -27,11 +27,11 @@ from pipeline.query.evaluations import evaluations_of
 from pipeline.query.overview import overview, span_of
 from pipeline.query.pages import flag_of, page_of, scope_of, search_of, uuid_of
 from pipeline.query.reader import Reader
-from pipeline.query.rows import encode, line
+from pipeline.query.rows import encode, lines
 from pipeline.query.scores import thread_score_names
 from pipeline.query.sessions import sessions_of
 from pipeline.query.statement import Scope
-from pipeline.query.stats import thread_stats
+from pipeline.query.stats import thread_stats, trace_stats
 from pipeline.query.workspaces import Regimes, setting_of
 from pipeline.settings import QuerySettings
 
@@ -107,6 +107,9 @@ class Query:
         """Return the routes, in order of precedence: fixed paths before those with an id in them."""
         get: dict[str, Endpoint] = {
             "/v1/private/traces/exists": self._exists,
+            "/v1/private/traces/stats": self._trace_stats,
+            "/v1/private/traces/feedback-scores/names": self._trace_score_names,
+            "/v1/private/spans/feedback-scores/names": self._span_score_names,
             "/v1/private/traces/threads": self._thread_page,
             "/v1/private/traces/threads/evaluations": self._thread_evaluations,
             "/v1/private/traces/threads/stats": self._thread_stats,
@@ -206,7 +209,18 @@ class Query:
 
     async def _thread_score_names(self, request: Request) -> Response:
         names = await thread_score_names(self._reader, self._scope(request), lenient=await self._lenient(request))
-        return _json({"scores": [{"name": name, "type": "NUMERICAL"} for name in names]})
+        return _json(_named(names))
+
+    async def _trace_score_names(self, request: Request) -> Response:
+        return _json(_named(await traces.score_names(self._reader, self._scope(request))))
+
+    async def _span_score_names(self, request: Request) -> Response:
+        type_ = request.query_params.get("type")
+        return _json(_named(await spans.score_names(self._reader, self._scope(request), type_=type_)))
+
+    async def _trace_stats(self, request: Request) -> Response:
+        wanted = page_of(request.query_params, rows_max=self._settings.page_rows_max)
+        return _json({"stats": await trace_stats(self._reader, self._scope(request), wanted)})
 
     async def _thread(self, request: Request) -> Response:
         body = _decoded(await self._body(request), Retrieval)
@@ -280,6 +294,10 @@ class Query:
             return body
 
 
+def _named(scores: Sequence[str]) -> dict[str, list[dict[str, str]]]:
+    return {"scores": [{"name": name, "type": "NUMERICAL"} for name in scores]}
+
+
 def _json(content: object) -> Response:
     return JsonBytes(encode(content))
 
@@ -287,11 +305,11 @@ def _json(content: object) -> Response:
 def _stream(runs: AsyncIterator[Sequence[object]]) -> Response:
     """Return a stream of lines. What fails on the way cuts it: no error object may look like a row."""
 
-    async def lines() -> AsyncIterator[bytes]:
+    async def encoded() -> AsyncIterator[bytes]:
         async for run in runs:
-            yield b"".join(line(row) for row in run)
+            yield lines(run)
 
-    return StreamingResponse(lines(), media_type="application/octet-stream")
+    return StreamingResponse(encoded(), media_type="application/octet-stream")
 
 
 def _decoded(body: bytes, type_: type[Body]) -> Body:

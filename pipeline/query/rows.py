@@ -4,6 +4,7 @@ Payloads are JSON text in storage and stay text: they are spliced into the answe
 encoded again. Absent and empty members are left out.
 """
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -174,9 +175,9 @@ def encode(content: object) -> bytes:
     return _ENCODER.encode(content)
 
 
-def line(content: object) -> bytes:
-    """Return `content` as one line of a stream."""
-    return _ENCODER.encode(content) + b"\n"
+def lines(content: Sequence[object]) -> bytes:
+    """Return each of `content` as one line of a stream."""
+    return _ENCODER.encode_lines(content)
 
 
 def raw(text: str | None) -> msgspec.Raw | None:

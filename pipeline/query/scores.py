@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any, Final, Literal
 from uuid import UUID
 
+from pipeline.events.scores import EntityType
 from pipeline.query.deletions import any_deleted
 from pipeline.query.filters import Field, Predicate
 from pipeline.query.parts import review_parts, score_parts, thread_parts
@@ -24,13 +25,8 @@ async def scores_of(
     reader: Reader, workspace: str, entity_type: Literal["trace", "span"], ids: Sequence[UUID]
 ) -> dict[UUID, list[Score]]:
     """Return the scores of traces or spans, by id."""
-    if not ids:
-        return {}
-    parameters = {"workspace": workspace, "entities": [entity.int for entity in ids]}
-    statement = Statement(score_parts(entity_type, narrowed=True), parameters)
-    table = "span_score_authors" if entity_type == "span" else "score_authors"
-    rows = await reader.rows(statement, _AUTHORS + table, "GROUP BY entity")
-    return {UUID(int=row["entity"]): scores_by_name(row["authors"]) for row in rows}
+    authors = await authors_of(reader, workspace, entity_type, ids)
+    return {entity: scores_by_name(given) for entity, given in authors.items()}
 
 
 async def thread_score_names(reader: Reader, scope: Scope, *, lenient: bool) -> list[str]:
@@ -50,6 +46,19 @@ def score_field(entity: str) -> Field:
         return f"{entity} IN (SELECT entity FROM scores WHERE {holds})"  # noqa: S608 - values are bound
 
     return Field("score", condition)
+
+
+async def authors_of(
+    reader: Reader, workspace: str, entity_type: EntityType, ids: Sequence[UUID]
+) -> dict[UUID, list[Given]]:
+    """Return what every author gave, by entity: of threads also what does not count (any more)."""
+    if not ids:
+        return {}
+    parameters = {"workspace": workspace, "entities": [entity.int for entity in ids]}
+    parts = review_parts(narrowed=True) if entity_type == "thread" else score_parts(entity_type, narrowed=True)
+    table = "span_score_authors" if entity_type == "span" else "score_authors"
+    rows = await reader.rows(Statement(parts, parameters), _AUTHORS + table, "GROUP BY entity")
+    return {UUID(int=row["entity"]): row["authors"] for row in rows}
 
 
 def scores_by_name(authors: Sequence[Given]) -> list[Score]:

@@ -65,6 +65,14 @@ async def page(reader: Reader, scope: Scope, wanted: Page, *, trace_id: str | No
     return PageOf(page=wanted.number, size=len(content), total=total, content=content, sortable_by=list(SORTS))
 
 
+async def score_names(reader: Reader, scope: Scope, *, type_: str | None) -> list[str]:
+    """Return the names under which the project's spans, of a type where one is given, have scores."""
+    statement = _statement(scope, None, type_, [], None).choose("typed", "live_spans")
+    statement.where("entity IN (SELECT toUInt128(id) FROM typed)")
+    found = await reader.rows(statement, "SELECT DISTINCT name FROM scores", "ORDER BY name")
+    return [row["name"] for row in found]
+
+
 def _statement(
     scope: Scope, trace_id: str | None, type_: str | None, wanted: Sequence[filters.Filter], between: TimeRange | None
 ) -> Statement:

@@ -20,8 +20,8 @@ _ID: Final = column("exact", "thread_id")
 FIELDS: Final[dict[str, Field]] = {
     "id": _ID,
     "thread_id": _ID,
-    "first_message": payload_field("text", "first_id", "input", "first_preview", "first_bytes"),
-    "last_message": payload_field("text", "last_id", "output", "last_preview", "last_bytes"),
+    "first_message": payload_field("text", "first_id", "input", "first_preview", "first_bytes", "folded"),
+    "last_message": payload_field("text", "last_id", "output", "last_preview", "last_bytes", "folded"),
     "number_of_messages": column("number", "messages"),
     "duration": column("number", "duration_ms"),
     "start_time": column("time", "start_us"),

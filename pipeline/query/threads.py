@@ -6,31 +6,29 @@ moves is seen in both.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from pipeline.errors import Malformed, Unknown
-from pipeline.events.identity import thread_model_id
 from pipeline.query import filters, shapes, sorting
-from pipeline.query.annotations import comments_of
 from pipeline.query.deletions import any_deleted
-from pipeline.query.messages import put_messages
+from pipeline.query.messages import messages_of
 from pipeline.query.pages import Page, Search, TimeRange, range_of
-from pipeline.query.parts import COSTS, MODEL, REVIEW_COLUMNS, SESSION_COLUMNS, review_parts, thread_parts
+from pipeline.query.parts import REVIEW_COLUMNS, SESSION_COLUMNS, STATED, review_parts, thread_parts
+from pipeline.query.payloads import CHUNK_ITEMS_MAX, runs_of
 from pipeline.query.reader import PARAMETER_BYTES_MAX, Reader, chunks
+from pipeline.query.reviews import reviews_of
 from pipeline.query.rows import PageOf, Thread
-from pipeline.query.scores import scores_by_name
 from pipeline.query.statement import Scope, Statement
 from pipeline.query.thread_fields import FIELDS, NEWEST_FIRST, SEARCHED, SORTS
 
-STREAM_CHUNK_THREADS: Final = 2000
-
-_DETAILS: Final = """SELECT
-    thread_id, status, deleted_at_us, start_us, end_us, messages, created_us, last_updated_us, source, environment,
-    counted, tags, first_id, last_id
-FROM threads"""
+_COLUMNS: Final = """SELECT
+    thread_id, model, status, deleted_at_us, reopened, start_us, end_us, messages, created_us, last_updated_us, source,
+    environment, usage, cost, first_id, last_id, first_preview, last_preview, first_bytes, last_bytes
+FROM """
+_IN_ORDER: Final = "ORDER BY first_trace DESC, model DESC"
 _MODEL_KNOWN: Final = """
 SELECT thread_id FROM thread_ids
 WHERE workspace = {workspace:String} AND thread_model_id = {model_id:UUID} AND project_id = {project_id:UUID} LIMIT 1"""
@@ -40,38 +38,33 @@ _NAMED: Final = """
 SELECT project_id, thread_id FROM thread_ids
 WHERE workspace = {workspace:String} AND thread_model_id = {model_id:UUID}
 LIMIT 1"""
-_COMPUTED: Final = f"""
-SELECT project_id, thread_id
-FROM (SELECT DISTINCT project_id, thread_id FROM traces WHERE workspace = {{workspace:String}} AND thread_id != '')
-WHERE {MODEL.replace("{project_id:String}", "toString(project_id)")} = {{model:UInt128}}
-LIMIT 1"""  # noqa: S608 - composed of constants
+_COMPUTED: Final = """
+SELECT project_id, thread_id FROM threads FINAL PREWHERE workspace = {workspace:String} WHERE model = {model:UInt128}
+LIMIT 1"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reading:
-    """How threads are read; `maybe_deleted` is false where it is known that none of the project ever was."""
+    """How threads are read."""
 
     reader: Reader
     scope: Scope
     truncate: bool
     lenient: bool
-    maybe_deleted: bool = True
 
 
 async def thread(reader: Reader, scope: Scope, thread_id: str, *, truncate: bool, lenient: bool) -> Thread:
     """Return one thread; raises Unknown where the project has none of that id."""
     reading = _Reading(reader=reader, scope=scope, truncate=truncate, lenient=lenient)
-    found = await _threads(reading, [thread_id])
-    if not found:
+    rows = await _rows_of(reading, [thread_id])
+    if not rows:
         raise Unknown(f"Thread not found: {thread_id[:200]}")
-    return found[0]
+    return (await _threads(reading, rows))[0]
 
 
 async def thread_exists(reader: Reader, scope: Scope, thread_id: str) -> bool:
     """Tell whether the project has a trace with that thread id."""
-    parts = thread_parts(narrowed=True, with_deletions=await any_deleted(reader, scope, [thread_id]))
-    statement = Statement(parts, scope.parameters(thread_ids=[thread_id]))
-    return bool(await reader.rows(statement, "SELECT 1 AS found FROM live", "LIMIT 1"))
+    return bool(await _narrowed(reader, scope, [thread_id], "SELECT thread_id, deleted_at_us FROM stated"))
 
 
 async def thread_model_exists(reader: Reader, workspace: str, model_id: UUID) -> bool:
@@ -95,13 +88,16 @@ async def search(reader: Reader, scope: Scope, wanted: Search, *, lenient: bool)
         cursor = f"({statement.bind(first_trace, 'UInt128')}, {statement.bind(model, 'UInt128')})"
         statement.where(f"(first_trace, model) < {cursor}")
     limit = statement.bind(wanted.limit_or_default, "UInt32")
-    tail = f"ORDER BY first_trace DESC, model DESC LIMIT {limit}"
-    rows = await reader.rows(statement, "SELECT thread_id FROM " + source_of(statement), tail)  # noqa: S608 - a part of ours
-    return _runs(
-        _Reading(reader=reader, scope=scope, truncate=bool(wanted.truncate), lenient=lenient, maybe_deleted=deleted),
-        [row["thread_id"] for row in rows],
-        exclude=wanted.exclude or [],
-    )
+    source = source_of(statement)
+    statement.choose("picked", source, f"{_IN_ORDER} LIMIT {limit}")
+    if source == "folded":
+        statement.add("picked_stated", STATED.replace("FROM folded", "FROM picked AS folded"))
+        source = "picked_stated"
+    else:
+        source = "picked"
+    rows = await reader.rows(statement, _COLUMNS + source, _IN_ORDER)
+    reading = _Reading(reader=reader, scope=scope, truncate=bool(wanted.truncate), lenient=lenient)
+    return _runs(reading, rows, exclude=wanted.exclude or [])
 
 
 async def page(reader: Reader, scope: Scope, wanted: Page, *, lenient: bool) -> PageOf:
@@ -116,8 +112,10 @@ async def page(reader: Reader, scope: Scope, wanted: Page, *, lenient: bool) -> 
     rows = await reader.rows(statement, select, f"{order} LIMIT {size} OFFSET {offset}")
     total = rows[0]["total"] if rows else await _count(reader, statement, wanted)
     content: list[Thread] = []
-    reading = _Reading(reader=reader, scope=scope, truncate=wanted.truncate, lenient=lenient, maybe_deleted=deleted)
-    async for run in _runs(reading, [row["thread_id"] for row in rows], exclude=wanted.exclude):
+    reading = _Reading(reader=reader, scope=scope, truncate=wanted.truncate, lenient=lenient)
+    async for run in _runs(
+        reading, await _rows_of(reading, [row["thread_id"] for row in rows]), exclude=wanted.exclude
+    ):
         content += run
     return PageOf(page=wanted.number, size=len(content), total=total, content=content, sortable_by=list(SORTS))
 
@@ -134,7 +132,7 @@ def chosen(
 
     A thread is in a range if any of its time is.
     """
-    parts = thread_parts(with_deletions=with_deletions) | review_parts() | {"costs": COSTS}
+    parts = thread_parts(with_deletions=with_deletions) | review_parts()
     statement = Statement(parts, scope.parameters(lenient=lenient))
     filters.apply(wanted, FIELDS, statement)
     if between:
@@ -149,7 +147,7 @@ def chosen(
 def source_of(statement: Statement, order: str = "") -> str:
     """Return the simplest part that has the columns which the conditions of `statement`, or `order`, name."""
     if statement.mentions(REVIEW_COLUMNS, order):
-        return "threads"
+        return "reviewed"
     return "stated" if statement.mentions(SESSION_COLUMNS, order) else "folded"
 
 
@@ -169,9 +167,9 @@ async def _position(reader: Reader, scope: Scope, cursor: str) -> tuple[int, int
     for thread_id in (await _named_by(reader, scope, cursor), cursor):
         if thread_id is None:
             continue
-        parts = thread_parts(narrowed=True, with_deletions=await any_deleted(reader, scope, [thread_id]))
-        statement = Statement(parts, scope.parameters(thread_ids=[thread_id]))
-        found = await reader.rows(statement, "SELECT first_trace, model FROM folded")
+        found = await _narrowed(
+            reader, scope, [thread_id], "SELECT thread_id, first_trace, model, deleted_at_us FROM stated"
+        )
         if found:
             return found[0]["first_trace"], found[0]["model"]
     raise Malformed(
@@ -194,33 +192,46 @@ async def _named_by(reader: Reader, scope: Scope, cursor: str) -> str | None:
     return found[0]["thread_id"] if found else None
 
 
-async def _runs(reading: _Reading, ids: Sequence[str], *, exclude: Sequence[str]) -> AsyncIterator[list[Thread]]:
+async def _runs(
+    reading: _Reading, rows: Sequence[Mapping[str, Any]], *, exclude: Sequence[str]
+) -> AsyncIterator[list[Thread]]:
+    """Yield the threads of `rows` in runs whose messages may be held at once."""
+    for run in runs_of(rows, [row["first_bytes"] + row["last_bytes"] for row in rows]):
+        yield [shapes.without(row, exclude) for row in await _threads(reading, run)]
+
+
+async def _rows_of(reading: _Reading, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the rows of the threads `ids`, in that order; one that is gone by now is left out."""
+    found: dict[str, dict[str, Any]] = {}
     sizes = [len(thread_id.encode()) for thread_id in ids]
-    for run in chunks(ids, sizes, bytes_max=PARAMETER_BYTES_MAX, items_max=STREAM_CHUNK_THREADS):
-        found = await _threads(reading, run)
-        yield [shapes.without(row, exclude) for row in found]
-
-
-async def _threads(reading: _Reading, ids: Sequence[str]) -> list[Thread]:
-    """Return the threads `ids`, in that order; one that is gone by now is left out."""
-    reader, scope = reading.reader, reading.scope
-    models = {thread_id: thread_model_id(scope.project_id, thread_id) for thread_id in ids}
-    deleted = reading.maybe_deleted and await any_deleted(reader, scope, ids)
-    parts = thread_parts(narrowed=True, with_deletions=deleted) | review_parts(narrowed=True) | {"costs": COSTS}
-    entities = [model.int for model in models.values()]
-    statement = Statement(parts, scope.parameters(thread_ids=list(ids), entities=entities, lenient=reading.lenient))
-    rows, costs, remarks = await asyncio.gather(
-        reader.rows(statement, _DETAILS),
-        reader.rows(statement, "SELECT * FROM costs"),
-        comments_of(reader, scope.workspace, "thread", list(models.values())),
-    )
-    spent = {cost["thread_id"]: cost for cost in costs}
-    found: dict[str, Thread] = {}
-    for row in rows:
-        thread_id = row["thread_id"]
-        model = models[thread_id]
-        comments = [remark.comment for remark in remarks.get(model, []) if remark.updated_us > row["deleted_at_us"]]
-        scores = scores_by_name(row["counted"])
-        found[thread_id] = shapes.thread(row, scope.project_id, model, scores, comments, spent.get(thread_id))
-    await put_messages(reader, scope.workspace, rows, found, truncate=reading.truncate)
+    for run in chunks(ids, sizes, bytes_max=PARAMETER_BYTES_MAX, items_max=CHUNK_ITEMS_MAX):
+        for row in await _narrowed(reading.reader, reading.scope, run, _COLUMNS + "stated"):
+            found[row["thread_id"]] = row
     return [found[thread_id] for thread_id in ids if thread_id in found]
+
+
+async def _threads(reading: _Reading, rows: Sequence[Mapping[str, Any]]) -> list[Thread]:
+    """Return the threads of `rows`, with what was said of them and their messages."""
+    reader, workspace = reading.reader, reading.scope.workspace
+    reviews, messages = await asyncio.gather(
+        reviews_of(reader, workspace, rows, lenient=reading.lenient),
+        messages_of(reader, workspace, rows, truncate=reading.truncate),
+    )
+    return [
+        shapes.thread(row, reading.scope.project_id, review, said)
+        for row, review, said in zip(rows, reviews, messages, strict=True)
+    ]
+
+
+async def _narrowed(reader: Reader, scope: Scope, ids: Sequence[str], select: str) -> list[dict[str, Any]]:
+    """Return the rows of those threads; `select` is from `stated`, with `thread_id` and `deleted_at_us`.
+
+    That a thread was deleted the row itself says; only then it is folded anew, from the traces that survived.
+    """
+    statement = Statement(thread_parts(narrowed=True, with_deletions=False), scope.parameters(thread_ids=list(ids)))
+    rows = await reader.rows(statement, select)
+    deleted = [row["thread_id"] for row in rows if row["deleted_at_us"]]
+    if not deleted:
+        return rows
+    statement = Statement(thread_parts(narrowed=True), scope.parameters(thread_ids=deleted))
+    return [row for row in rows if not row["deleted_at_us"]] + await reader.rows(statement, select)

@@ -90,9 +90,7 @@ async def search(reader: Reader, scope: Scope, wanted: Search) -> AsyncIterator[
 async def page(reader: Reader, scope: Scope, wanted: Page) -> PageOf:
     """Return one page; without `sorting` the newest ids come first."""
     order = sorting.order_by(wanted.sorts, SORTS, ("toUInt128(id) DESC",))
-    statement = _statement(scope, wanted.filters, wanted.between, with_deletions=await any_deleted(reader, scope))
-    if wanted.search:
-        statement.where(filters.contains(wanted.search, SEARCHED, statement))
+    statement = await matching(reader, scope, wanted)
     size, offset = statement.bind(wanted.size, "UInt32"), statement.bind(wanted.offset, "UInt32")
     select = _COLUMNS + ", count() OVER () AS total FROM live"
     rows = await reader.rows(statement, select, f"{order} LIMIT {size} OFFSET {offset}")
@@ -101,6 +99,22 @@ async def page(reader: Reader, scope: Scope, wanted: Page) -> PageOf:
     async for run in _runs(reader, scope.workspace, rows, truncate=wanted.truncate, exclude=wanted.exclude):
         content += run
     return PageOf(page=wanted.number, size=len(content), total=total, content=content, sortable_by=list(SORTS))
+
+
+async def matching(reader: Reader, scope: Scope, wanted: Page) -> Statement:
+    """Return the statement over `live` with the conditions of a page."""
+    statement = _statement(scope, wanted.filters, wanted.between, with_deletions=await any_deleted(reader, scope))
+    if wanted.search:
+        statement.where(filters.contains(wanted.search, SEARCHED, statement))
+    return statement
+
+
+async def score_names(reader: Reader, scope: Scope) -> list[str]:
+    """Return the names under which the project's traces have scores, in alphabetical order."""
+    statement = _statement(scope, [], None, with_deletions=await any_deleted(reader, scope))
+    statement.where("entity IN (SELECT toUInt128(id) FROM live)")
+    found = await reader.rows(statement, "SELECT DISTINCT name FROM scores", "ORDER BY name")
+    return [row["name"] for row in found]
 
 
 async def exists(reader: Reader, scope: Scope, *, source: str | None, thread_only: bool) -> bool:

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from pipeline.errors import FatalError
-from pipeline.events.dead_letters import DeadLetter, headers_text, text_of
+from pipeline.events.dead_letters import DeadLetter, Origin, headers_text, text_of
 from pipeline.events.envelope import Record
 from pipeline.events.identity import DEFAULT_WORKSPACE, parse_thread_key
 from pipeline.sinks.batch import Poison
@@ -64,7 +64,8 @@ def _letter_of(topic: str, log_id: UUID, record: Poison) -> DeadLetter:
     if value is not None and len(value) > VALUE_BYTES_MAX:
         reason = f"{reason} (kept are the first {VALUE_BYTES_MAX} of {len(value)} bytes)"
         value = value[:VALUE_BYTES_MAX]
-    appended_at_us = record.appended_at_ms * 1000
+    origin = record.origin or Origin(log_id, record.partition, record.offset, record.appended_at_ms)
+    appended_at_us = origin.appended_at_ms * 1000
     return DeadLetter(
         workspace=_workspace_of(record),
         version_us=appended_at_us,
@@ -73,9 +74,9 @@ def _letter_of(topic: str, log_id: UUID, record: Poison) -> DeadLetter:
         reason=reason,
         code=record.code,
         topic=topic,
-        origin_log_id=log_id,
-        origin_partition=record.partition,
-        origin_offset=record.offset,
+        origin_log_id=origin.log_id,
+        origin_partition=origin.partition,
+        origin_offset=origin.offset,
         key=text_of(record.key),
         value=text_of(value),
         headers=headers_text(record.headers),

@@ -1,4 +1,4 @@
-"""Fold what an insert touched into the tables for reading lists: one row a trace, one row a span.
+"""Fold what an insert touched into the tables for reading lists: one row a trace, a span, a thread (`thread_fold`).
 
 The whole fold is done in ClickHouse. Of the events that name a field, the one with the largest (version, content hash)
 gives it. The row that folded more distinct events wins (`ReplacingMergeTree(events)`): of two sinks that fold the same
@@ -18,6 +18,7 @@ from typing import Final
 from pipeline.adapters.clickhouse.client import PARTITIONS_PER_INSERT_MAX, ClickHouse, new_token
 from pipeline.events.identity import DEFAULT_PROJECT_NAME, PROJECT_NAMESPACE
 from pipeline.sinks.ranges import COVERED_SQL, Covered
+from pipeline.sinks.thread_fold import fold_sql
 
 _NIL: Final = "toUUID('00000000-0000-0000-0000-000000000000')"
 _VERSION: Final = "(version_us, content_hash)"
@@ -161,16 +162,19 @@ FROM
 )
 """  # noqa: S608 - made of our own constants only
 
-FOLDS: Final = {"trace_events": _TRACES, "span_events": _SPANS}
+FOLDS: Final = {
+    "trace_events": (_TRACES, fold_sql("trace_events", DEFAULT_PROJECT_SQL)),
+    "span_events": (_SPANS, fold_sql("span_events", DEFAULT_PROJECT_SQL)),
+}
+"""By table of events: what is folded, in this order."""
 
 
 async def fold(client: ClickHouse, table: str, covered: Covered) -> None:
-    """Fold every trace, or span, of which `covered` holds an event; nothing for tables that are not folded.
+    """Fold every trace, or span, of which `covered` holds an event, and their threads; nothing for other tables.
 
     Raises what `ClickHouse.command` raises.
     """
-    sql = FOLDS.get(table)
-    if sql is not None:
+    for sql in FOLDS.get(table, ()):
         # The same rows may have been folded before, and deleted since: each fold counts as a new insert.
         settings: dict[str, str | int] = {
             "insert_deduplication_token": new_token(),

@@ -1,14 +1,16 @@
 """Put records into the batches of their tables."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from pipeline.adapters.clock import Clock
-from pipeline.adapters.kafka.consumer import LogPartition, LogRecord
+from pipeline.adapters.kafka.consumer import Fetched, LogPartition, LogRecord
 from pipeline.adapters.telemetry import metrics
 from pipeline.errors import Undecodable
-from pipeline.sinks.batch import Batch, Limits, Poison, Row
+from pipeline.events.dead_letters import Origin
+from pipeline.events.envelope import HEADER_REPLAYED_FROM
+from pipeline.sinks.batch import Batch, Limits, Poison, Replay, Row, Skip
 from pipeline.sinks.lane import Lane
 from pipeline.sinks.routes import CONTROLS, NewerSchema, Router, Table, control_value
 from pipeline.sinks.splice import head_of, splice
@@ -41,22 +43,28 @@ class Intake:
         if events.has_controls:
             yield self._lanes[CONTROLS]
 
-    def take(self, place: LogPartition, records: Sequence[LogRecord]) -> Taken:
-        """Put `records`, at least one and in order, into batches, and begin to write those that are full."""
+    def take(self, place: LogPartition, fetched: Fetched) -> Taken:
+        """Put what was fetched into batches, and begin to write those that are full."""
         now = self._clock.monotonic()
-        metrics.SINKS_RECORDS.labels(place.topic).inc(len(records))
+        metrics.SINKS_RECORDS.labels(place.topic).inc(len(fetched.records))
         router = self._routers[place.topic]
         head = head_of(self._log_id(place.topic), place.partition)
-        for record in records:
+        for record in fetched.records:
             try:
-                table = router.table_of(record.headers)
+                table, origin = router.route(record.headers)
                 batch = self._batch(place.topic, table, now)
-                batch.add(_row_of(place, table, head, record), now)
+                if origin is None:
+                    batch.add(_row_of(place, table, head, record), now)
+                else:
+                    batch.replay(_replay_of(place, record, origin), now)
             except Undecodable as error:
                 self._batch(place.topic, router.events, now).refuse(_poison_of(place, record, str(error)), now)
             except NewerSchema as newer:
                 return Taken(record.offset, newer)
-        return Taken(records[-1].offset + 1, None)
+        for skip in skips_of(place, fetched):
+            # After the records: a batch may be written as soon as it is full, and these count for nothing in that.
+            self._batch(place.topic, router.events, now).skip(skip)
+        return Taken(fetched.next_offset, None)
 
     def _batch(self, topic: str, table: Table, now: float) -> Batch:
         """Return the batch that a record goes to; where it is full and the lane is free, the next one."""
@@ -66,6 +74,22 @@ class Intake:
         if lane.filling is None:
             lane.filling = Batch(topic, self._log_id(topic), self._limits, now)
         return lane.filling
+
+
+def skips_of(place: LogPartition, fetched: Fetched) -> Iterator[Skip]:
+    """Yield the offsets before, between and after the records that hold none."""
+    expected = fetched.offset
+    if len(fetched.records) == fetched.next_offset - expected:
+        return
+    for offset in [*(record.offset for record in fetched.records), fetched.next_offset]:
+        if offset > expected:
+            yield Skip(place.partition, expected, offset)
+        expected = offset + 1
+
+
+def _replay_of(place: LogPartition, record: LogRecord, origin: Origin) -> Replay:
+    headers = tuple(header for header in record.headers if header[0] != HEADER_REPLAYED_FROM)
+    return Replay(origin, place.partition, record.offset, record.timestamp, record.key, record.value, headers)
 
 
 def _row_of(place: LogPartition, table: Table, head: bytes, record: LogRecord) -> Row:

@@ -13,7 +13,7 @@ from typing import Final
 
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.adapters.clock import Clock
-from pipeline.adapters.kafka.consumer import EventConsumer, LogPartition, LogRecord
+from pipeline.adapters.kafka.consumer import EventConsumer, Fetched, LogPartition
 from pipeline.adapters.kafka.producer import EventProducer
 from pipeline.adapters.retry import Backoff
 from pipeline.adapters.telemetry import metrics
@@ -25,6 +25,7 @@ from pipeline.sinks.intake import Intake
 from pipeline.sinks.lane import Lane
 from pipeline.sinks.progress import Progress
 from pipeline.sinks.routes import TABLES, Table
+from pipeline.sinks.watch import watching
 from pipeline.sinks.writer import Writer
 from pipeline.topics import SINKS_GROUP, STORED
 
@@ -55,7 +56,8 @@ async def run(
         sink = Sink(settings, clock, lambda table: Writer(table, client, producer, clock, settings.sinks))
         if live_while is not None:
             live_while("loop", sink.check_moving)
-        await sink.run(ready, stop)
+        async with watching(settings, clock, sink.consumer, client):
+            await sink.run(ready, stop)
 
 
 class Sink:
@@ -65,15 +67,18 @@ class Sink:
         self._settings: Final = settings
         self._clock: Final = clock
         self._wake: Final = asyncio.Event()
-        self._lanes: Final = {table: Lane(table.name, writer_of(table).write, self._wake.set) for table in TABLES}
+        writers = {table: writer_of(table) for table in TABLES}
+        self._lanes: Final = {
+            table: Lane(table.name, writer.store, writer.fold, self._wake.set) for table, writer in writers.items()
+        }
         self._progress: Final = Progress()
         self._held_until: Final[dict[LogPartition, float]] = {}
-        self._fetching: asyncio.Task[Mapping[LogPartition, Sequence[LogRecord]]] | None = None
+        self._fetching: asyncio.Task[Mapping[LogPartition, Fetched]] | None = None
         self._revoking: asyncio.Future[None] | None = None
         self._is_leaving = False
         self._moved_at = clock.monotonic()
         self._backoff: Final = Backoff(seconds_max=settings.sinks.retry_seconds_max)
-        self._consumer: Final = EventConsumer(
+        self.consumer: Final = EventConsumer(
             settings.kafka,
             STORED,
             group=SINKS_GROUP,
@@ -83,11 +88,11 @@ class Sink:
             on_revoked=self._revoke,
             on_gap=_count_gap,
         )
-        self._intake: Final = Intake(self._lanes, _limits_of(settings.sinks), clock, self._consumer.log_id)
+        self._intake: Final = Intake(self._lanes, _limits_of(settings.sinks), clock, self.consumer.log_id)
 
     async def run(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
         """Join the group and work until `stop`."""
-        await self._consumer.start()
+        await self.consumer.start()
         ready()
         stopping = asyncio.create_task(stop.wait())
         stopping.add_done_callback(lambda _: self._wake.set())
@@ -135,12 +140,12 @@ class Sink:
             topic.name for topic in STORED if not any(lane.is_blocked for lane in self._intake.lanes_of(topic.name))
         }
         return [
-            place for place in self._consumer.assigned if place.topic in open_topics and place not in self._held_until
+            place for place in self.consumer.assigned if place.topic in open_topics and place not in self._held_until
         ]
 
-    async def _fetch(self, wanted: Sequence[LogPartition]) -> Mapping[LogPartition, Sequence[LogRecord]]:
+    async def _fetch(self, wanted: Sequence[LogPartition]) -> Mapping[LogPartition, Fetched]:
         try:
-            fetched = await self._consumer.fetch(
+            fetched = await self.consumer.fetch(
                 wanted, records_max=self._settings.sinks.fetch_records_max, timeout_seconds=_FETCH_SECONDS
             )
         except BrokerUnavailable as error:
@@ -168,8 +173,8 @@ class Sink:
         fetched = task.result()
         if self._revoking is not None:
             return  # the next owner reads them
-        for place, records in fetched.items():
-            taken = self._intake.take(place, records)
+        for place, found in fetched.items():
+            taken = self._intake.take(place, found)
             self._progress.read_up_to(place, taken.next_offset)
             if taken.newer is not None:
                 self._hold(place, taken.next_offset, str(taken.newer))
@@ -178,7 +183,7 @@ class Sink:
         """Read a partition no further for a while; what stands before is stored as ever."""
         seconds = self._settings.sinks.newer_schema_retry_seconds
         self._held_until[place] = self._clock.monotonic() + seconds
-        self._consumer.rewind(place, offset)
+        self.consumer.rewind(place, offset)
         metrics.SINKS_HELD.labels(place.topic).inc()
         _LOG.warning("partition held", topic=place.topic, partition=place.partition, offset=offset, reason=reason)
 
@@ -187,12 +192,10 @@ class Sink:
         outstanding = [batch for lane in self._lanes.values() for batch in lane.outstanding()]
         offsets = self._progress.committable(outstanding)
         try:
-            if await self._consumer.commit(offsets):
+            if await self.consumer.commit(offsets):
                 self._progress.committed(offsets)
         except BrokerUnavailable as error:
             _LOG.warning("not committed", reason=str(error))
-        for place, lag in self._consumer.lags().items():
-            metrics.SINKS_LAG_RECORDS.labels(place.topic, place.partition).set(lag)
 
     async def _settle(self, seconds_max: float) -> None:
         """Write all that is in hand and commit it; what is not stored after `seconds_max` is left to be read again."""
@@ -202,7 +205,7 @@ class Sink:
                 lane.finish()
                 if lane.can_write:
                     lane.write()
-            tasks = [lane.task for lane in self._lanes.values() if lane.task is not None]
+            tasks = [task for lane in self._lanes.values() for task in lane.tasks]
             left_seconds = until - self._clock.monotonic()
             if not tasks or left_seconds <= 0:
                 break
@@ -238,7 +241,7 @@ class Sink:
             await self._settle(self._settings.operation.drain_seconds)
         finally:
             await self._forget()
-            await self._consumer.stop()
+            await self.consumer.stop()
 
     async def _forget(self) -> None:
         for lane in self._lanes.values():

@@ -1,8 +1,9 @@
-"""Write one batch: insert, isolate what is poison, set that aside, fold. Only then may its offsets be committed."""
+"""Write one batch: insert, isolate what is poison, set that aside; then fold; then its offsets may be committed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
+from uuid import UUID
 
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.adapters.clock import Clock
@@ -15,10 +16,11 @@ from pipeline.settings import SinksSettings
 from pipeline.sinks.batch import Batch, Poison, Row
 from pipeline.sinks.dead_letters import DeadLetterLimit, letters_of
 from pipeline.sinks.fold import FOLDS, fold
-from pipeline.sinks.insert import insert_rows
+from pipeline.sinks.insert import insert_rows, insert_scattered, insert_skips
 from pipeline.sinks.isolate import pieces_of
 from pipeline.sinks.ranges import Covered, covering
-from pipeline.sinks.routes import Table
+from pipeline.sinks.replays import markers_of, shares_of
+from pipeline.sinks.routes import CONTROLS, Router, Table
 from pipeline.sinks.splice import value_of
 from pipeline.topics import DEAD_LETTERS
 
@@ -40,56 +42,92 @@ class Writer:
             share_max=settings.dead_letter_share_max, rows_min=settings.dead_letter_rows_min
         )
 
-    async def write(self, batch: Batch) -> None:
-        """Return when every record of `batch` is stored and folded, or set aside.
+    async def store(self, batch: Batch) -> None:
+        """Return when every record of `batch` is stored or set aside; `fold` comes next.
 
         Raises FatalError where too many would have to be set aside, and where only an operator can help.
         """
         poison = list(batch.poison)
-        covered = covering(batch.log_id, batch.topic, batch.rows) if batch.rows else None
-        if covered is not None:
-            poison += await self._store(batch, covered)
+        if batch.rows:
+            covered = covering(batch.log_id, batch.topic, batch.rows)
+            refused = await self._isolated(batch.rows, lambda rows: self._insert(batch, covered, rows))
+            poison += [_poison_of(row, refusal) for row, refusal in refused]
+            batch.own = covered
+            batch.covered.append(covered)
+        if batch.replays:
+            poison += await self._store_replays(batch)
         if poison:
             self._limit.check(batch.records, len(poison), poison[-1].reason)
             await self._set_aside(batch, poison)
         self._limit.count(batch.records, len(poison))
-        if covered is not None:
-            await self._fold(covered)
-            self._observe_latency(covered)
+        if batch.replays or batch.skips:
+            await self._until_done(lambda: self._note(batch))
 
-    async def _store(self, batch: Batch, covered: Covered) -> list[Poison]:
+    async def fold(self, batch: Batch) -> None:
+        """Fold what was stored of `batch`; afterwards its offsets may be committed."""
+        for covered in batch.covered:
+            if self.table.name in FOLDS:
+                started = self._clock.monotonic()
+                await self._until_done(lambda covered=covered: self._fold_once(covered))  # type: ignore[misc]
+                metrics.SINKS_FOLD_SECONDS.labels(self.table.name).observe(self._clock.monotonic() - started)
+        if batch.own is not None:
+            self._observe_latency(batch.own)
+
+    async def _isolated(
+        self, rows: Sequence[Row], insert: Callable[[Sequence[Row]], Awaitable[None]]
+    ) -> list[tuple[Row, Unstorable]]:
         """Insert the rows; return those that ClickHouse refuses even alone."""
-        poison: list[Poison] = []
-        waiting: list[Sequence[Row]] = [batch.rows]
+        refused: list[tuple[Row, Unstorable]] = []
+        waiting = [rows]
         while waiting:
-            rows = waiting.pop()
+            piece = waiting.pop()
             try:
-                is_whole = rows is batch.rows
-                await self._insert(covered if is_whole else covering(batch.log_id, batch.topic, rows), rows)
+                await self._until_done(lambda piece=piece: insert(piece))  # type: ignore[misc]
             except Unstorable as refusal:
                 metrics.SINKS_STORAGE_ERRORS.labels(str(refusal.code), "isolate").inc()
-                if len(rows) > 1:
-                    waiting.extend(reversed(pieces_of(rows, str(refusal))))
+                if len(piece) > 1:
+                    waiting.extend(reversed(pieces_of(piece, str(refusal))))
                     continue
-                poison.append(_poison_of(rows[0], refusal))
-                self._limit.check(batch.records, len(poison), str(refusal))
-        return poison
+                refused.append((piece[0], refusal))
+                self._limit.check(len(rows), len(refused), str(refusal))
+        return refused
 
-    async def _insert(self, covered: Covered, rows: Sequence[Row]) -> None:
+    async def _insert(self, batch: Batch, covered: Covered, rows: Sequence[Row]) -> None:
         table = self.table.name
-        metrics.SINKS_BATCH_ROWS.labels(table).observe(len(rows))
+        if rows is not batch.rows:
+            covered = covering(batch.log_id, batch.topic, rows)
         started = self._clock.monotonic()
-        await self._until_done(lambda: insert_rows(self._client, self.table, covered, rows))
+        await insert_rows(self._client, self.table, covered, rows)
+        metrics.SINKS_BATCH_ROWS.labels(table).observe(len(rows))
         metrics.SINKS_FLUSH_SECONDS.labels(table).observe(self._clock.monotonic() - started)
         metrics.SINKS_FLUSHES.labels(table, "stored").inc()
         metrics.SINKS_ROWS_WRITTEN.labels(table).inc(len(rows))
 
-    async def _fold(self, covered: Covered) -> None:
-        if self.table.name not in FOLDS:
-            return
-        started = self._clock.monotonic()
-        await self._until_done(lambda: self._fold_once(covered))
-        metrics.SINKS_FOLD_SECONDS.labels(self.table.name).observe(self._clock.monotonic() - started)
+    async def _store_replays(self, batch: Batch) -> list[Poison]:
+        """Store dead letters that were published again where they stood first; return those that are poison still."""
+        shares, poison = shares_of(Router(batch.topic), batch.topic, batch.replays)
+        replays = {replay.origin: replay for replay in batch.replays}
+        origin_of = {(at.log_id, at.partition, at.offset): at for at in replays}
+        for table, log_id, rows in shares:
+
+            async def insert(piece: Sequence[Row], table: Table = table, log_id: UUID = log_id) -> None:
+                await insert_scattered(self._client, table, covering(log_id, batch.topic, piece), piece)
+
+            for row, refusal in await self._isolated(rows, insert):
+                origin = origin_of[log_id, row.partition, row.offset]
+                poison.append(_poison_of(row, refusal)._replace(value=replays[origin].value, origin=origin))
+            if table is self.table:
+                batch.covered.append(covering(log_id, batch.topic, rows))
+        metrics.SINKS_REPLAYS.labels(batch.topic).inc(len(batch.replays))
+        return poison
+
+    async def _note(self, batch: Batch) -> None:
+        """Keep what is known of offsets that have no row of their own."""
+        if batch.replays:
+            markers = markers_of(batch.topic, batch.log_id, batch.replays)
+            await insert_rows(self._client, CONTROLS, covering(batch.log_id, batch.topic, markers), markers)
+        if batch.skips:
+            await insert_skips(self._client, batch.topic, batch.log_id, batch.skips)
 
     async def _fold_once(self, covered: Covered) -> None:
         try:

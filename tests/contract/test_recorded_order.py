@@ -8,8 +8,8 @@ from typing import Any
 import aiohttp
 
 from pipeline.adapters.clickhouse.client import ClickHouse
-from pipeline.commands.reconcile import balance_all
 from pipeline.local.stack import Stack
+from pipeline.sinks.reconciliation import balance_all
 from tests.support.recorded import Recorded, entity_ids, writes_of_traces_and_spans
 from tests.support.waiting import eventually
 

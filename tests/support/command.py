@@ -7,6 +7,9 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
+from click.testing import CliRunner, Result
+
+from pipeline.cli import threadline
 from pipeline.local.process import ChildProcess
 
 READY_SECONDS_MAX = 30
@@ -17,6 +20,12 @@ async def run_command(environment: Mapping[str, str], *arguments: str) -> tuple[
     """Run to the end and return exit code and last lines."""
     child = await ChildProcess.start([sys.executable, "-m", "pipeline", *arguments], env=environment)
     return await child.wait(), child.tail
+
+
+async def run_here(environment: Mapping[str, str], *arguments: str) -> Result:
+    """Run a command in a thread of this process, which starts in no time, and return what it printed and raised."""
+    ours = {name: value for name, value in environment.items() if name.startswith("THREADLINE_")}
+    return await asyncio.to_thread(CliRunner().invoke, threadline, arguments, env=ours)
 
 
 class RunningStage:

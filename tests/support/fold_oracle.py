@@ -12,7 +12,7 @@ from uuid import UUID
 
 import xxhash
 
-from pipeline.events.identity import NIL_ID, project_id
+from pipeline.events.identity import NIL_ID, project_id, thread_model_id
 from pipeline.events.spans import SpanEvent
 from pipeline.events.traces import TraceEvent
 
@@ -49,6 +49,21 @@ def fold_spans(stored: Iterable[Stored]) -> list[Row]:
     """Return the rows of `spans` that are to be seen, by workspace, trace and id."""
     keyed = _grouped(stored, lambda event: (event.workspace, event.trace_id, event.id))
     return [row for row in map(_fold_span, keyed) if row]
+
+
+def fold_threads(traces: Iterable[Stored], spans: Iterable[Stored]) -> list[Row]:
+    """Return the rows of `threads` that are to be seen, by workspace, project and thread, without their version."""
+    spent: dict[Any, list[Row]] = defaultdict(list)
+    for span in fold_spans(spans):
+        spent[span["workspace"], span["trace_id"]].append(span)
+    threads: dict[Any, list[Row]] = defaultdict(list)
+    for trace in fold_traces(traces):
+        if trace["thread_id"]:
+            threads[trace["workspace"], trace["project_id"].int, trace["thread_id"]].append(trace)
+    return [
+        _fold_thread(turns, [span for turn in turns for span in spent[turn["workspace"], turn["id"]]])
+        for _, turns in sorted(threads.items())
+    ]
 
 
 def _grouped(stored: Iterable[Stored], key: Callable[[Any], Any]) -> list[list[Stored]]:
@@ -129,6 +144,45 @@ def _fold_span(events: list[Stored]) -> Row | None:
             for name in ("type", "model", "provider", "total_estimated_cost", "total_estimated_cost_version")
         },
     }
+
+
+def _fold_thread(turns: list[Row], spans: list[Row]) -> Row:
+    by_id = sorted(turns, key=lambda turn: turn["id"].int)
+    first = min(by_id, key=lambda turn: (turn["start_time_us"] is None, turn["start_time_us"] or 0))
+    last = max(reversed(by_id), key=lambda turn: (turn["end_time_us"] is not None, _end(turn)))
+    starts = [turn["start_time_us"] for turn in turns if turn["start_time_us"] is not None]
+    ends = [turn["end_time_us"] for turn in turns if turn["end_time_us"] is not None]
+    usage: dict[str, int] = defaultdict(int)
+    for span in spans:
+        for name, count in span["usage"].items():
+            usage[name] += count
+    costs = [span["total_estimated_cost"] for span in spans if span["total_estimated_cost"] is not None]
+    return {name: first[name] for name in ("workspace", "project_id", "thread_id")} | {
+        "model": thread_model_id(first["project_id"], first["thread_id"]).int,
+        "traces": len(turns),
+        "first_trace": by_id[0]["id"].int,
+        "start_us": min(starts, default=None),
+        "end_us": max(ends, default=None),
+        "first_id": first["id"],
+        "last_id": last["id"],
+        "first_preview": first["input_preview"] or "",
+        "last_preview": last["output_preview"] or "",
+        "first_bytes": first["input_bytes"],
+        "last_bytes": last["output_bytes"],
+        "created_us": min(turn["created_at_us"] for turn in turns),
+        "updated_us": max(turn["last_updated_at_us"] for turn in turns),
+        "source": next((turn["source"] for turn in by_id if turn["source"]), None),
+        "environment": next((turn["environment"] for turn in by_id if turn["environment"]), None),
+        "activity": max((turn["activity_log_id"].int << 64) + turn["activity_offset"] for turn in turns),
+        "usage": dict(usage),
+        "cost": sum(costs, Decimal()) if costs else None,
+        "is_deleted": 0,
+    }
+
+
+def _end(turn: Row) -> int:
+    end: int | None = turn["end_time_us"]
+    return (turn["start_time_us"] or 0) if end is None else end
 
 
 def _tags(events: list[Stored]) -> list[str]:

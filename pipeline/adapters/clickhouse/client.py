@@ -100,6 +100,13 @@ class ClickHouse:
             raise StorageUnavailable("the answer to an insert does not say how many rows were written")
         return int(summary.written_rows)
 
+    async def insert_columns(self, table: str, names: Sequence[str], columns: Sequence[Sequence[object]]) -> None:
+        """Insert columns of Python values in the native format, in any case; the sinks' way is `insert_lines`."""
+        settings = {"insert_deduplication_token": new_token(), "async_insert": 0}
+        with _sorted_failures():
+            client = await self._connected()
+            await client.insert(table, columns, column_names=names, column_oriented=True, settings=settings)
+
     async def rows(self, sql: str, parameters: Mapping[str, object] = {}) -> list[dict[str, Any]]:
         """Return the rows of a query, each as a dict by column name."""
         _check_bound(sql, parameters)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipeline.adapters.clickhouse.client import ClickHouse
+from pipeline.adapters.clickhouse.schema_lock import schema_lock
 from pipeline.adapters.clickhouse.statements import split_statements
 from pipeline.errors import SchemaMismatch
 from pipeline.schema_files import schema_files
@@ -55,22 +56,25 @@ def declared() -> list[Migration]:
 
 
 async def apply(client: ClickHouse) -> list[str]:
-    """Apply what is missing and return the names of those files.
+    """Apply what is missing, one instance at a time, and return the names of those files.
 
     Raises SchemaMismatch where an applied file has changed since or the database is newer than this version, and
     StorageUnavailable where ClickHouse does not answer.
     """
     await _ensure_database(client)
     await client.command(_TABLE)
-    missing = pending(declared(), await _applied(client))
-    for migration in missing:
-        for statement in split_statements(migration.sql):
-            await client.command(statement)
-        await client.command(
-            "INSERT INTO schema_migrations (number, name, checksum) "
-            "SELECT {number:UInt32}, {name:String}, {checksum:String}",
-            {"number": migration.number, "name": migration.name, "checksum": migration.checksum},
-        )
+    if not pending(declared(), await _applied(client)):
+        return []
+    async with schema_lock(client):
+        missing = pending(declared(), await _applied(client))
+        for migration in missing:
+            for statement in split_statements(migration.sql):
+                await client.command(statement)
+            await client.command(
+                "INSERT INTO schema_migrations (number, name, checksum) "
+                "SELECT {number:UInt32}, {name:String}, {checksum:String}",
+                {"number": migration.number, "name": migration.name, "checksum": migration.checksum},
+            )
     return [migration.name for migration in missing]
 
 

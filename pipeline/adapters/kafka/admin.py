@@ -18,6 +18,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from pipeline.adapters.clock import Clock
+from pipeline.adapters.kafka.closing import close_consumer
 from pipeline.adapters.kafka.connection import connection_of
 from pipeline.adapters.kafka.producer import EventProducer
 from pipeline.errors import BrokerUnavailable, SchemaMismatch
@@ -202,5 +203,5 @@ async def _read_births(settings: KafkaSettings) -> dict[str, UUID]:
     except (KafkaError, TimeoutError) as error:
         raise BrokerUnavailable(f"the log ids could not be read: {error!r}") from error
     finally:
-        await consumer.stop()
+        await close_consumer(consumer)
     return found

@@ -21,6 +21,7 @@ from aiokafka.errors import (
 )
 
 from pipeline.adapters.kafka.admin import read_log_ids
+from pipeline.adapters.kafka.closing import close_consumer
 from pipeline.adapters.kafka.connection import connection_of
 from pipeline.adapters.telemetry.logs import logger
 from pipeline.errors import BrokerUnavailable, SchemaMismatch
@@ -32,6 +33,7 @@ _LOG: Final = logger(__name__)
 _POLL_INTERVAL_MS_MAX: Final = 24 * 3600 * 1000
 """Between two fetches. Waiting for storage is no fault, so the group must not expel us for it; a loop that hangs is
 found by liveness."""
+_MARKERS_SECONDS: Final = 1.0
 _PARTITION_BYTES_MAX: Final = 8 * 1024 * 1024
 
 
@@ -50,6 +52,17 @@ class LogRecord(Protocol):
     key: bytes | None
     value: bytes | None
     headers: Headers
+
+
+class Fetched(NamedTuple):
+    """Records of one partition, in order, and the offsets they were fetched from: `next_offset` is excluded.
+
+    The offsets without a record hold the markers of transactions, or what was rolled back.
+    """
+
+    records: Sequence[LogRecord]
+    offset: int
+    next_offset: int
 
 
 class Start(NamedTuple):
@@ -98,6 +111,8 @@ class EventConsumer:
         self._unplaced: set[LogPartition] = set()
         self._generation = 0
         self._committed_up_to: dict[LogPartition, int] = {}
+        self._next: dict[LogPartition, int] = {}
+        self._looked_at = 0.0
         self._log_ids: dict[str, UUID] = {}
         self.assigned: frozenset[LogPartition] = frozenset()
         self._consumer: Final = AIOKafkaConsumer(
@@ -123,13 +138,13 @@ class EventConsumer:
         try:
             await self._consumer.start()
         except KafkaError as error:
-            await self._consumer.stop()
+            await close_consumer(self._consumer)
             raise BrokerUnavailable(f"no Kafka at {self._settings.bootstrap}: {error!r}") from error
         self._consumer.subscribe(self._topics, listener=_Listener(self))
 
     async def stop(self) -> None:
         """Leave the group, unless this is a static member, and disconnect."""
-        await self._consumer.stop()
+        await close_consumer(self._consumer)
 
     def log_id(self, topic: str) -> UUID:
         """Return the id of the log that `topic` is."""
@@ -137,8 +152,8 @@ class EventConsumer:
 
     async def fetch(
         self, wanted: Collection[LogPartition], *, records_max: int, timeout_seconds: float
-    ) -> Mapping[LogPartition, Sequence[LogRecord]]:
-        """Return records of `wanted` partitions, in order; nothing if none came within `timeout_seconds`.
+    ) -> Mapping[LogPartition, Fetched]:
+        """Return what was fetched of `wanted` partitions; nothing if nothing came within `timeout_seconds`.
 
         Partitions that are not wanted keep what was fetched for them. Raises SchemaMismatch where a topic was made
         anew since the start.
@@ -162,7 +177,27 @@ class EventConsumer:
             raise BrokerUnavailable(f"no records from {self._settings.bootstrap}: {error!r}") from error
         if generation != self._generation:
             return {}  # a rebalance came in between; what was read is read again from its committed offset
-        return {LogPartition(*place): records for place, records in batches.items()}
+        return await self._fetched(wanted, {LogPartition(*place): records for place, records in batches.items()})
+
+    async def _fetched(
+        self, wanted: Collection[LogPartition], batches: Mapping[LogPartition, Sequence[LogRecord]]
+    ) -> dict[LogPartition, Fetched]:
+        """Add the offsets; of partitions without records now and then, since only markers may have come there."""
+        now = asyncio.get_running_loop().time()
+        places: Collection[LogPartition] = batches
+        if now >= self._looked_at + _MARKERS_SECONDS:
+            self._looked_at = now
+            places = {*batches, *wanted}
+        found: dict[LogPartition, Fetched] = {}
+        for place in places:
+            offset = self._next.get(place)
+            if offset is None:
+                continue  # not placed yet
+            next_offset = await self._consumer.position(TopicPartition(*place))
+            if next_offset > offset:
+                found[place] = Fetched(batches.get(place, ()), offset, next_offset)
+                self._next[place] = next_offset
+        return found
 
     async def commit(self, offsets: Mapping[LogPartition, int]) -> bool:
         """Commit the next offsets to read of partitions that are still ours; return False where none could be.
@@ -191,14 +226,23 @@ class EventConsumer:
         """Read a partition again from `offset` on; nothing if it is not ours any more."""
         if place in self.assigned:
             self._consumer.seek(TopicPartition(*place), offset)
+            self._next[place] = offset
 
-    def lags(self) -> dict[LogPartition, int]:
-        """Return how many records each partition holds beyond the committed offset, as far as the last fetch saw."""
-        ends = {place: self._consumer.highwater(TopicPartition(*place)) for place in self.assigned}
+    async def lags(self) -> dict[LogPartition, int]:
+        """Return how many offsets each partition holds beyond the committed one, as the broker says now.
+
+        Raises BrokerUnavailable where it does not answer.
+        """
+        places = [place for place in self.assigned if place in self._committed_up_to]
+        try:
+            async with asyncio.timeout(self._settings.request_timeout_ms / 1000):
+                ends = await self._consumer.end_offsets([TopicPartition(*place) for place in places])
+        except (KafkaError, TimeoutError) as error:
+            raise BrokerUnavailable(f"no end offsets from {self._settings.bootstrap}: {error!r}") from error
         return {
-            place: max(0, end - self._committed_up_to[place])
-            for place, end in ends.items()
-            if end is not None and place in self._committed_up_to
+            place: max(0, ends[TopicPartition(*place)] - self._committed_up_to[place])
+            for place in places
+            if place in self._committed_up_to  # a rebalance may have come in between
         }
 
     async def _place(self, places: frozenset[LogPartition]) -> None:
@@ -218,7 +262,7 @@ class EventConsumer:
             is_same_log = metadata in {"", str(log_ids[place.topic])}
             start = start_of(offset, is_same_log=is_same_log, begin=begins[place], end=ends[place])
             self._consumer.seek(place, start.offset)
-            self._committed_up_to[LogPartition(*place)] = start.offset
+            self._committed_up_to[LogPartition(*place)] = self._next[LogPartition(*place)] = start.offset
             if start.gap:
                 self._on_gap(LogPartition(*place), start.gap)
         self._unplaced -= places
@@ -241,6 +285,7 @@ class EventConsumer:
         self.assigned = frozenset()
         self._unplaced.clear()
         self._committed_up_to.clear()
+        self._next.clear()
 
     def placed(self, places: Iterable[LogPartition]) -> None:
         """Take partitions over; the next `fetch` sets their positions."""

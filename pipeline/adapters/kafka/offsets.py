@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError, KafkaError
 
 from pipeline.adapters.kafka.admin import check_topics, partitions_of
+from pipeline.adapters.kafka.closing import close_consumer
 from pipeline.adapters.kafka.connection import connection_of
 from pipeline.errors import BrokerUnavailable
 from pipeline.settings import KafkaSettings
@@ -58,7 +59,7 @@ async def read_bounds(settings: KafkaSettings, topics: Iterable[Topic], group: s
         raise BrokerUnavailable(f"no Kafka at {settings.bootstrap}: {error!r}") from error
     finally:
         await admin.close()
-        await consumer.stop()
+        await close_consumer(consumer)
     return found
 
 

@@ -42,11 +42,12 @@ async def read_from_start(settings: KafkaSettings, topic: Topic) -> AsyncGenerat
 
 
 async def read_to_end(
-    settings: KafkaSettings, topic: Topic, *, starts: Mapping[int, int] = {}
+    settings: KafkaSettings, topic: Topic, *, starts: Mapping[int, int] = {}, ends: Mapping[int, int] = {}
 ) -> AsyncGenerator[tuple[int, Sequence[LogRecord]]]:
     """Yield partition and committed records of `topic`, in order per partition, up to where it ends now.
 
-    `starts` are offsets by partition; elsewhere it begins with the first record. The embedded broker tells an end that
+    `starts` are offsets by partition; elsewhere it begins with the first record. It may end sooner, by `ends`, but what
+    was fetched together is yielded together. The embedded broker tells an end that
     is too small, unless the last record was sent alone. Raises BrokerUnavailable where Kafka does not answer.
     """
     consumer = AIOKafkaConsumer(
@@ -60,13 +61,14 @@ async def read_to_end(
         async with asyncio.timeout(seconds_max):
             await consumer.start()
             places = [TopicPartition(topic.name, number) for number in range(partitions_of(topic, settings))]
-            begins, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+            begins, lasts = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+        until = {place: min(lasts[place], ends.get(place.partition, lasts[place])) for place in places}
         consumer.assign(places)
         for place in places:
             consumer.seek(place, max(begins[place], starts.get(place.partition, 0)))
         moved_at = clock.time()
         # Positions tell, not records: before the end there may be nothing but the markers of a transaction.
-        while any([await consumer.position(place) < ends[place] for place in places]):
+        while any([await consumer.position(place) < until[place] for place in places]):
             for place, records in (await consumer.getmany(timeout_ms=_POLL_MS_MAX)).items():
                 yield place.partition, records
                 moved_at = clock.time()
@@ -74,5 +76,30 @@ async def read_to_end(
                 raise BrokerUnavailable(f"{topic.name} does not come to its end")
     except (KafkaError, TimeoutError) as error:
         raise BrokerUnavailable(f"{topic.name} could not be read: {error!r}") from error
+    finally:
+        await close_consumer(consumer)
+
+
+async def offsets_at(
+    settings: KafkaSettings, topic: Topic, *, at_ms: int | None = None, offset: int | None = None
+) -> dict[int, int]:
+    """Return, by partition, the first offset that was appended at `at_ms` or later, or `offset`, within the log.
+
+    Where nothing is that late it is the end. Raises BrokerUnavailable where Kafka does not answer.
+    """
+    consumer = AIOKafkaConsumer(
+        **connection_of(settings), enable_auto_commit=False, request_timeout_ms=settings.request_timeout_ms
+    )
+    places = [TopicPartition(topic.name, number) for number in range(partitions_of(topic, settings))]
+    try:
+        async with asyncio.timeout(settings.request_timeout_ms / 1000):
+            await consumer.start()
+            begins, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+            if at_ms is None:
+                return {place.partition: min(max(begins[place], offset or 0), ends[place]) for place in places}
+            times = await consumer.offsets_for_times(dict.fromkeys(places, at_ms))
+            return {place.partition: at.offset if at is not None else ends[place] for place, at in times.items()}
+    except (KafkaError, TimeoutError) as error:
+        raise BrokerUnavailable(f"{topic.name}: no offsets: {error!r}") from error
     finally:
         await close_consumer(consumer)

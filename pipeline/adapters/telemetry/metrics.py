@@ -187,6 +187,9 @@ SINKS_BATCH_ROWS: Final = Histogram(
 SINKS_DEAD_LETTERS: Final = Counter(
     "threadline_sinks_dead_letters_total", "Records set aside in dead-letters, by reason.", ["reason"]
 )
+SINKS_REPLAYS: Final = Counter(
+    "threadline_sinks_replays_total", "Dead letters that came again by `threadline dlq replay`, by topic.", ["topic"]
+)
 SINKS_STORAGE_ERRORS: Final = Counter(
     "threadline_sinks_storage_errors_total", "Errors of ClickHouse, by code and by what was done.", ["code", "reaction"]
 )
@@ -195,6 +198,14 @@ SINKS_LATENCY_SECONDS: Final = Histogram(
 )
 SINKS_LAG_RECORDS: Final = Gauge(
     "threadline_sinks_lag_records", "Records between the committed offset and the end.", ["topic", "partition"]
+)
+SINKS_BALANCE_RECORDS: Final = Gauge(
+    "threadline_sinks_balance_records",
+    "Reconciliation by topic and term; `gap` is what is unaccounted for. One sink says it for all.",
+    ["topic", "term"],
+)
+SINKS_BALANCED_AT: Final = Gauge(
+    "threadline_sinks_balanced_at_seconds", "When the balance was counted, as seconds since 1970 UTC."
 )
 SINKS_HELD: Final = Counter(
     "threadline_sinks_held_total", "Times a partition had to wait for a newer sink: its schema is newer.", ["topic"]

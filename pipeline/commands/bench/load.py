@@ -36,6 +36,7 @@ class Load:
     events: int
     threads: int
     seed: int = 1
+    event_bytes: int = EVENT_BYTES
 
 
 def thread_of(number: int) -> ThreadRef:
@@ -44,14 +45,14 @@ def thread_of(number: int) -> ThreadRef:
 
 
 def mixed_records(load: Load, clock: Clock) -> Iterator[Record]:
-    """Yield the records of `load`: traces of EVENT_BYTES each, and a command after each RECORDS_PER_COMMAND - 1."""
+    """Yield the records of `load`: traces of `event_bytes` each, and a command after each RECORDS_PER_COMMAND - 1."""
     chance = random.Random(load.seed)
     for number in range(1, load.events + 1):
         thread = thread_of(chance.randrange(load.threads))
         if number % RECORDS_PER_COMMAND == 0:
             yield Command(requested_at_us=clock.now_us()).record("close", thread, None)
         else:
-            yield _of_size(_turn(thread, clock), EVENT_BYTES).record()
+            yield _of_size(_turn(thread, clock), load.event_bytes).record()
 
 
 def first_turns(threads: int, clock: Clock) -> Iterator[Record]:

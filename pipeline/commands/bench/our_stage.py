@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -27,7 +27,7 @@ _LOADED_KINDS: Final = ("trace", "close")
 
 
 class Worker:
-    """A running `threadline worker`."""
+    """A running stage, `threadline worker` or another."""
 
     def __init__(self, process: ChildProcess, session: aiohttp.ClientSession, port: int) -> None:
         self._process: Final = process
@@ -78,20 +78,30 @@ class Worker:
 @asynccontextmanager
 async def running_worker(kafka: KafkaSettings, *, thread_timeout: str) -> AsyncIterator[Worker]:
     """Start a worker, and go on as soon as its operator's port is open: it owns no partitions yet."""
+    environment = {
+        **environment_of(kafka),
+        TIMEOUT_VARIABLE: thread_timeout,
+        "THREADLINE_STREAM_TRANSACTIONS": "false",  # the embedded broker has none
+    }
+    async with running_stage("worker", environment) as worker:
+        yield worker
+
+
+@asynccontextmanager
+async def running_stage(name: str, environment: Mapping[str, str]) -> AsyncIterator[Worker]:
+    """Start a stage as its command, and go on as soon as its operator's port is open."""
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def on_line(line: str) -> None:
         if not port.done() and (found := _operation_port(line)) is not None:
             port.set_result(found)
 
-    process = await ChildProcess.start(
-        [sys.executable, "-m", "pipeline", "worker"], env=_environment(kafka, thread_timeout), on_line=on_line
-    )
+    process = await ChildProcess.start([sys.executable, "-m", "pipeline", name], env=environment, on_line=on_line)
     async with process, aiohttp.ClientSession() as session:
         ended = asyncio.ensure_future(process.wait())
         await asyncio.wait({port, ended}, timeout=_START_SECONDS_MAX, return_when=asyncio.FIRST_COMPLETED)
         if not port.done():
-            raise FatalError(f"the worker does not start:\n{process.tail}")
+            raise FatalError(f"threadline {name} does not start:\n{process.tail}")
         yield Worker(process, session, port.result())
 
 
@@ -155,13 +165,12 @@ def _operation_port(line: str) -> int | None:
     return int(said["operation_port"]) if isinstance(said, dict) and "operation_port" in said else None
 
 
-def _environment(kafka: KafkaSettings, thread_timeout: str) -> dict[str, str]:
+def environment_of(kafka: KafkaSettings) -> dict[str, str]:
+    """Return what every stage of ours finds the broker by, and says on its operator's port."""
     names = ("bootstrap", "partitions", "session_timeout_ms", "heartbeat_interval_ms", "last_record_alone")
     return {
         **os.environ,
         **{f"THREADLINE_KAFKA_{name.upper()}": str(getattr(kafka, name)) for name in names},
-        TIMEOUT_VARIABLE: thread_timeout,
-        "THREADLINE_STREAM_TRANSACTIONS": "false",  # the embedded broker has none
         "THREADLINE_OPERATION_PORT": "0",
         "THREADLINE_OPERATION_LOG_FORMAT": "json",
     }

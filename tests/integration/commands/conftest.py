@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.local.broker import EmbeddedBroker
-from pipeline.local.process import ChildProcess, free_ports
+from pipeline.local.process import ChildProcess, free_port, free_ports
+from tests.support.installation import Installation, running
 
 READY_SECONDS_MAX = 30
 
@@ -34,3 +35,9 @@ async def environment(tmp_path: Path) -> AsyncIterator[Mapping[str, str]]:
             "THREADLINE_OPERATION_PORT": "0",
         }
     await broker.stop()
+
+
+@pytest.fixture
+async def installation(tmp_path: Path) -> AsyncIterator[Installation]:
+    async with running(Installation(tmp_path, EmbeddedBroker(free_port()))) as installed:
+        yield installed

@@ -60,3 +60,26 @@ async def test_scores_that_arrive_before_their_trace_are_there_when_it_is(
 
     await ahead.store(writer)
     assert (await reads.get(f"/v1/private/traces/{trace}")).json["feedback_scores"][0]["value"] == 1
+
+
+async def test_the_names_of_scores_are_those_of_the_projects_own_traces_and_spans(
+    log: Log, writer: ClickHouse, reads: Reads
+) -> None:
+    trace, elsewhere = log.trace("t"), log.trace("t", project_id=log.model("other"), project_name="Other")
+    span, tool = log.span(trace, type="llm"), log.span(trace, type="tool")
+    log.score("trace", trace, "q", "1")
+    log.score("trace", trace, "gone", "1")
+    log.score("trace", trace, "gone", None)
+    log.score("trace", elsewhere, "foreign", "1")
+    log.score("span", span, "of llm", "1")
+    log.score("span", tool, "of tool", "1")
+    await log.store(writer)
+
+    async def names(path: str, **query: str) -> list[str]:
+        answer = await reads.get(f"/v1/private/{path}/feedback-scores/names", project_id=str(log.project), **query)
+        assert {score["type"] for score in answer.json["scores"]} == {"NUMERICAL"}
+        return [score["name"] for score in answer.json["scores"]]
+
+    assert await names("traces") == ["q"]
+    assert await names("spans") == ["of llm", "of tool"]
+    assert await names("spans", type="tool") == ["of tool"]

@@ -33,3 +33,26 @@ async def test_figures_are_of_the_threads_that_match(log: Log, writer: ClickHous
 async def test_without_threads_there_is_only_their_number(reads: Reads) -> None:
     stats = (await reads.get(STATS, project_name="none")).json["stats"]
     assert stats == [{"name": "thread_count", "type": "COUNT", "value": 0}]
+
+
+async def test_figures_of_traces_are_of_those_that_match(log: Log, writer: ClickHouse, reads: Reads) -> None:
+    first = log.trace("t", input="q", output="a", tags_added=("x", "y"), end_time_us=log.now_us + 2000)
+    second = log.trace(None, input="q", error_info={"exception_type": "E"}, end_time_us=log.now_us + 4000)
+    log.span(first, usage={"total_tokens": 10}, total_estimated_cost="0.5", type="llm")
+    log.span(first, usage={"total_tokens": 20}, total_estimated_cost="0.25", type="llm")
+    log.score("trace", second, "q", "0.5")
+    await log.store(writer)
+    project = str(log.project)
+
+    async def figures(**query: object) -> dict[str, object]:
+        stats = (await reads.get("/v1/private/traces/stats", project_id=project, **query)).json["stats"]
+        return {stat["name"]: stat["value"] for stat in stats}
+
+    assert await figures() == {
+        "trace_count": 2, "duration": {"p50": 3.0, "p90": 3.8, "p99": 3.98}, "input": 2, "output": 1, "tags": 1.0,
+        "error_count": 1, "llm_span_count": 1.0, "total_estimated_cost": 0.75, "usage.total_tokens": 30.0,
+        "feedback_scores.q": 0.5,
+    }  # fmt: skip
+    threaded = await figures(filters=[{"field": "thread_id", "operator": "=", "value": "t"}])
+    assert (threaded["trace_count"], threaded["error_count"], "feedback_scores.q" in threaded) == (1, 0, False)
+    assert await figures(search="nothing like it") == {"trace_count": 0}

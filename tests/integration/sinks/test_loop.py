@@ -21,8 +21,8 @@ from pipeline.events.spans import SpanEvent
 from pipeline.events.threads import ThreadEvent
 from pipeline.events.traces import TRACE_DECODER, TraceEvent
 from pipeline.topics import ANNOTATIONS, SCORES, SPANS, THREADS, TRACES
-from tests.integration.sinks.conftest import Installation
 from tests.support.fold_oracle import Provenance, Stored, fold_traces
+from tests.support.installation import Installation
 from tests.support.waiting import eventually
 
 NOW_US = 1_763_874_000_000_000

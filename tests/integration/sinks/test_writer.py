@@ -13,7 +13,7 @@ from pipeline.sinks.routes import TRACE_EVENTS
 from pipeline.sinks.splice import head_of, splice
 from pipeline.sinks.writer import Writer
 from pipeline.topics import DEAD_LETTERS
-from tests.integration.sinks.conftest import Installation
+from tests.support.installation import Installation
 
 LOG_ID = UUID("01a20000-0000-7000-8000-00000000000a")
 LIMITS = Limits(10_000, 1 << 30, 1.0, 1.0)
@@ -28,6 +28,11 @@ def batch(rows: int, poison: set[int]) -> Batch:
     return made
 
 
+async def store_and_fold(writer: Writer, made: Batch) -> None:
+    await writer.store(made)
+    await writer.fold(made)
+
+
 @pytest.mark.parametrize(
     "poison",
     [
@@ -40,7 +45,7 @@ def batch(rows: int, poison: set[int]) -> Batch:
 async def test_only_the_poison_is_set_aside(installation: Installation, poison: set[int]) -> None:
     writer = Writer(TRACE_EVENTS, installation.client, installation.producer, SystemClock(), SinksSettings())
 
-    await writer.write(batch(2500, poison))
+    await store_and_fold(writer, batch(2500, poison))
 
     letters = [msgspec.json.decode(record.value, type=DeadLetter) for record in await installation.log(DEAD_LETTERS)]
     assert {letter.origin_offset for letter in letters} == poison

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.events.dead_letters import DeadLetter, bytes_of, headers_text, text_of
+from pipeline.events.dead_letters import DeadLetter, Origin, bytes_of, headers_text, text_of
 from tests.support.event_schemas import check_round_trip, fields_of
 
 HEADERS = st.lists(st.tuples(st.text(st.characters(exclude_categories=("Cs",))), st.binary())).map(tuple)
@@ -45,3 +45,20 @@ def test_a_dead_letter_stands_under_the_original_key(key: bytes | None, kept: by
     assert set(fields_of(record.value)) == {
         "workspace", "version_us", "received_at_us", "stage", "reason", "topic",
     }  # fmt: skip
+
+
+@given(st.uuids(), st.integers(0, 4096), st.integers(0, 2**63), st.integers(0, 2**53))
+def test_where_a_record_stood_first_comes_back_from_its_header(
+    log_id: UUID, partition: int, offset: int, at_ms: int
+) -> None:
+    origin = Origin(log_id, partition, offset, at_ms)
+    name, value = origin.header()
+
+    assert name == "replayed-from"
+    assert Origin.of_header(value) == origin
+
+
+@pytest.mark.parametrize("value", [b"", b"\xff", b"1:2:3:4", b"00000000-0000-0000-0000-000000000001:2:3"])
+def test_a_header_that_is_no_place_is_refused(value: bytes) -> None:
+    with pytest.raises(ValueError, match=r"badly formed|unpack|decode|invalid literal"):
+        Origin.of_header(value)

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.query.rows import PageOf, Project, cost_of, duration_ms, encode, line, raw, short
+from pipeline.query.rows import PageOf, Project, cost_of, duration_ms, encode, lines, raw, short
 
 
 def test_absent_members_are_left_out_and_a_page_has_the_names_of_opik() -> None:
@@ -15,7 +15,7 @@ def test_absent_members_are_left_out_and_a_page_has_the_names_of_opik() -> None:
 
     assert set(page) == {"page", "size", "total", "content", "sortableBy"}
     assert "last_updated_trace_at" not in page["content"][0]
-    assert line(project).endswith(b"}\n")
+    assert lines([project, project]) == 2 * (encode(project) + b"\n")
 
 
 @pytest.mark.parametrize("text", ['{"a" : 1e400}', '"x"', "[1,  2]", "123456789012345678901234567890", '{"a":1,"a":2}'])

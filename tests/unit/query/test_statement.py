@@ -48,3 +48,14 @@ def test_a_scope_names_its_threads() -> None:
 
     assert scope.thread("t") == ("w", UUID(int=1), "t")
     assert scope.parameters(more=1) == {"workspace": "w", "project_id": str(UUID(int=1)), "more": 1}
+
+
+def test_a_chosen_part_can_be_ordered_and_limited_and_another_be_made_of_it() -> None:
+    statement = Statement({"a": "SELECT 1 AS x"}, {})
+    statement.choose("picked", "a", "ORDER BY x LIMIT 2")
+    statement.add("doubled", "SELECT x * 2 AS y FROM picked")
+
+    text = statement.text("SELECT * FROM doubled")
+
+    assert "picked AS (SELECT * FROM a WHERE 1 ORDER BY x LIMIT 2)" in text
+    assert text.index("picked AS") < text.index("doubled AS")

@@ -2,7 +2,7 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.sinks.batch import Batch, Limits, Poison, Row
+from pipeline.sinks.batch import Batch, Limits, Poison, Row, Skip
 
 LIMITS = Limits(rows_max=3, bytes_max=100, age_seconds_max=1.0, idle_seconds_max=0.2)
 
@@ -69,3 +69,21 @@ def test_it_is_due_at_once_when_it_is_full() -> None:
         filled.add(row(offset), 10.1)
 
     assert filled.due_at <= 10.1
+
+
+def test_offsets_without_an_event_hold_the_commit_back_but_fill_nothing() -> None:
+    filled = batch()
+    filled.add(row(8), 10.0)
+    filled.skip(Skip(0, 5, 8))
+    filled.skip(Skip(1, 3, 4))
+
+    assert filled.firsts == {0: 5, 1: 3}
+    assert filled.records == 1
+
+
+def test_what_is_stored_gives_its_memory_back_and_still_holds_the_commit_back() -> None:
+    filled = batch()
+    filled.add(row(8, size=50), 10.0)
+    filled.release()
+
+    assert (filled.rows, filled.bytes, filled.firsts) == ([], 0, {0: 8})

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from pipeline.errors import FatalError
-from pipeline.events.dead_letters import DeadLetter, bytes_of
+from pipeline.events.dead_letters import DeadLetter, Origin, bytes_of
 from pipeline.events.identity import ThreadRef, thread_key
 from pipeline.sinks.batch import Poison
 from pipeline.sinks.dead_letters import VALUE_BYTES_MAX, DeadLetterLimit, letters_of
@@ -36,6 +36,13 @@ def test_a_letter_says_what_it_was_where_it_stood_and_why() -> None:
 
 def test_the_same_record_gives_the_same_letter() -> None:
     assert letters_of("t", LOG_ID, [poison(b"{}")]) == letters_of("t", LOG_ID, [poison(b"{}")])
+
+
+def test_a_replay_that_is_refused_again_gives_the_letter_that_it_was() -> None:
+    first = poison(b"{}")
+    again = first._replace(partition=8, offset=99, appended_at_ms=77, origin=Origin(LOG_ID, 3, 9, 5))
+
+    assert letters_of("t", UUID(int=2), [again]) == letters_of("t", LOG_ID, [first])
 
 
 def test_a_value_too_long_for_a_letter_is_cut_and_says_so() -> None:

@@ -3,12 +3,15 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.adapters.clock import ManualClock
-from pipeline.adapters.kafka.consumer import LogPartition
+from pipeline.adapters.kafka.consumer import Fetched, LogPartition
+from pipeline.events.dead_letters import Origin
 from pipeline.events.envelope import Headers, headers_of
-from pipeline.sinks.batch import Batch, Limits
-from pipeline.sinks.intake import Intake
+from pipeline.sinks.batch import Batch, Limits, Skip
+from pipeline.sinks.intake import Intake, skips_of
 from pipeline.sinks.lane import Lane
 from pipeline.sinks.routes import CONTROLS, SPAN_EVENTS, TABLES, TRACE_EVENTS
 
@@ -32,17 +35,23 @@ def lanes() -> dict[object, Lane]:
     async def never(_: Batch) -> None:
         await asyncio.Event().wait()
 
-    return {table: Lane(table.name, never, lambda: None) for table in TABLES}
+    return {table: Lane(table.name, never, never, lambda: None) for table in TABLES}
 
 
 def intake(lanes: dict[object, Lane], rows_max: int = 100) -> Intake:
     return Intake(lanes, Limits(rows_max, 1000, 1.0, 1.0), ManualClock(), lambda _: LOG_ID)  # type: ignore[arg-type]
 
 
+def fetched(*records: Record, offset: int | None = None, next_offset: int | None = None) -> Fetched:
+    """Return `records` as if nothing lay before, between or after them, unless it is said."""
+    begin = records[0].offset if offset is None else offset
+    return Fetched(records, begin, records[-1].offset + 1 if next_offset is None else next_offset)
+
+
 def test_events_and_controls_of_one_log_go_to_tables_of_their_own(lanes: dict[object, Lane]) -> None:
     records = [Record(4), Record(5, b"", headers_of("tick"), key=None), Record(8)]
 
-    taken = intake(lanes).take(PLACE, records)
+    taken = intake(lanes).take(PLACE, fetched(*records))
 
     events, controls = lanes[TRACE_EVENTS].filling, lanes[CONTROLS].filling
     assert taken == (9, None)
@@ -57,7 +66,7 @@ def test_events_and_controls_of_one_log_go_to_tables_of_their_own(lanes: dict[ob
 
 @pytest.mark.parametrize("bad", [Record(5, None), Record(5, b"[]"), Record(5, headers=()), Record(5, b"{\n}")])
 def test_what_cannot_be_a_row_is_refused_in_its_place(lanes: dict[object, Lane], bad: Record) -> None:
-    taken = intake(lanes).take(PLACE, [Record(4), bad, Record(6)])
+    taken = intake(lanes).take(PLACE, fetched(Record(4), bad, Record(6)))
 
     events = lanes[TRACE_EVENTS].filling
     assert taken.next_offset == 7
@@ -68,7 +77,7 @@ def test_what_cannot_be_a_row_is_refused_in_its_place(lanes: dict[object, Lane],
 
 
 def test_nothing_is_taken_from_a_record_of_a_version_to_come_on(lanes: dict[object, Lane]) -> None:
-    taken = intake(lanes).take(PLACE, [Record(4), Record(5, headers=NEWER), Record(6)])
+    taken = intake(lanes).take(PLACE, fetched(Record(4), Record(5, headers=NEWER), Record(6)))
 
     assert taken.next_offset == 5
     assert "schema version 9" in str(taken.newer)
@@ -77,7 +86,7 @@ def test_nothing_is_taken_from_a_record_of_a_version_to_come_on(lanes: dict[obje
 
 
 async def test_a_full_batch_is_written_at_once_and_the_next_one_begins(lanes: dict[object, Lane]) -> None:
-    intake(lanes, rows_max=2).take(PLACE, [Record(offset) for offset in range(5)])
+    intake(lanes, rows_max=2).take(PLACE, fetched(*(Record(offset) for offset in range(5))))
 
     lane = lanes[TRACE_EVENTS]
     assert [[row.offset for row in batch.rows] for batch in lane.outstanding()] == [[0, 1], [2, 3, 4]]
@@ -90,3 +99,43 @@ def test_a_topic_waits_for_every_lane_it_feeds(lanes: dict[object, Lane]) -> Non
 
     assert list(routing.lanes_of("traces")) == [lanes[TRACE_EVENTS], lanes[CONTROLS]]
     assert list(routing.lanes_of("spans")) == [lanes[SPAN_EVENTS]]
+
+
+def test_offsets_without_a_record_are_noted_and_hold_the_commit_back(lanes: dict[object, Lane]) -> None:
+    intake(lanes).take(PLACE, fetched(Record(6), Record(8), offset=3, next_offset=11))
+
+    events = lanes[TRACE_EVENTS].filling
+    assert events is not None
+    assert events.skips == [Skip(2, 3, 6), Skip(2, 7, 8), Skip(2, 9, 11)]
+    assert events.firsts == {2: 3}
+
+
+@given(st.sets(st.integers(0, 60)), st.integers(0, 5))
+def test_records_and_what_is_skipped_are_all_offsets_each_once(offsets: set[int], trailing: int) -> None:
+    end = max(offsets, default=0) + 1 + trailing
+    found = Fetched([Record(offset) for offset in sorted(offsets)], 0, end)
+
+    skipped = [offset for skip in skips_of(PLACE, found) for offset in range(skip.offset, skip.next_offset)]
+
+    assert sorted([*offsets, *skipped]) == list(range(end))
+
+
+def test_a_dead_letter_that_comes_again_is_taken_as_one_whatever_it_holds(lanes: dict[object, Lane]) -> None:
+    origin = Origin(UUID(int=5), 1, 77, 1234)
+    replayed = Record(4, b"[]", (*headers_of("trace"), origin.header()))
+
+    intake(lanes).take(PLACE, fetched(replayed))
+
+    events = lanes[TRACE_EVENTS].filling
+    assert events is not None
+    [replay] = events.replays
+    assert (replay.origin, replay.offset, replay.value, replay.headers) == (origin, 4, b"[]", headers_of("trace"))
+    assert (events.rows, events.poison, events.firsts) == ([], [], {2: 4})
+
+
+def test_a_replay_from_nowhere_is_poison(lanes: dict[object, Lane]) -> None:
+    intake(lanes).take(PLACE, fetched(Record(4, headers=(*headers_of("trace"), ("replayed-from", b"there")))))
+
+    events = lanes[TRACE_EVENTS].filling
+    assert events is not None
+    assert [poison.reason for poison in events.poison] == ["the header replayed-from is no place in a log"]

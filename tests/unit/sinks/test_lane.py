@@ -15,24 +15,36 @@ def batch(offset: int = 0, *, rows_max: int = 1) -> Batch:
 
 
 class Storage:
-    """Stores a batch when told to."""
+    """Stores, and folds, a batch when told to."""
 
     def __init__(self) -> None:
         self.open = asyncio.Event()
+        self.folds = asyncio.Event()
         self.stored: list[Batch] = []
+        self.folded: list[Batch] = []
         self.ends = 0
 
     async def write(self, written: Batch) -> None:
         await self.open.wait()
         self.stored.append(written)
 
+    async def fold(self, written: Batch) -> None:
+        await self.folds.wait()
+        self.folded.append(written)
+
     def end(self) -> None:
         self.ends += 1
 
 
+async def ended(lane: Lane) -> bool:
+    """Wait for one step to end, and go on as the loop does."""
+    await asyncio.wait(lane.tasks, return_when=asyncio.FIRST_COMPLETED)
+    return lane.finish()
+
+
 async def test_one_batch_fills_while_the_one_before_it_is_written() -> None:
     storage = Storage()
-    lane = Lane("t", storage.write, storage.end)
+    lane = Lane("t", storage.write, storage.fold, storage.end)
     first, second = batch(0), batch(1)
 
     lane.filling = first
@@ -43,16 +55,59 @@ async def test_one_batch_fills_while_the_one_before_it_is_written() -> None:
     assert lane.outstanding() == [first, second]
     assert lane.bytes == 10
     storage.open.set()
-    assert lane.task is not None
-    await lane.task
-    assert lane.finish()
-    assert (lane.can_write, lane.is_blocked, lane.outstanding()) == (True, False, [second])
-    assert (storage.stored, storage.ends) == ([first], 1)
+    storage.folds.set()
+    assert not await ended(lane)
+    assert (lane.can_write, lane.is_blocked, lane.outstanding()) == (True, False, [first, second])
+    assert await ended(lane)
+    assert lane.outstanding() == [second]
+    assert (storage.stored, storage.folded, storage.ends) == ([first], [first], 2)
+
+
+async def test_one_batch_is_stored_while_the_one_before_it_is_folded_and_waits_for_its_turn() -> None:
+    storage = Storage()
+    lane = Lane("t", storage.write, storage.fold, storage.end)
+    first, second, third = batch(0), batch(1), batch(2)
+    storage.open.set()
+    for one in (first, second):
+        lane.filling = one
+        lane.write()
+        assert not await ended(lane)
+    lane.filling = third
+
+    assert storage.stored == [first, second]
+    assert (lane.can_write, lane.outstanding()) == (False, [first, second, third])
+    assert [task.done() for task in lane.tasks] == [False], "to wait for what has ended would be to wait for nothing"
+    storage.folds.set()
+    assert await ended(lane)
+    assert (lane.can_write, lane.outstanding()) == (True, [second, third])
+    assert await ended(lane)
+    assert storage.folded == [first, second]
+
+
+async def test_a_fold_that_failed_leaves_its_batch_outstanding_and_nothing_more_is_folded() -> None:
+    storage = Storage()
+
+    async def fail(_: Batch) -> None:
+        raise FatalError("no")
+
+    lane = Lane("t", storage.write, fail, storage.end)
+    storage.open.set()
+    lane.filling = first = batch(0)
+    lane.write()
+    await ended(lane)
+    lane.filling = second = batch(1)
+    lane.write()
+    await asyncio.wait(lane.tasks)
+
+    with pytest.raises(FatalError):
+        lane.finish()
+    assert not lane.finish()
+    assert (lane.outstanding(), lane.tasks) == ([first, second], [])
 
 
 async def test_a_lane_is_open_while_its_next_batch_is_not_full() -> None:
     storage = Storage()
-    lane = Lane("t", storage.write, storage.end)
+    lane = Lane("t", storage.write, storage.fold, storage.end)
     lane.filling = batch()
     lane.write()
     lane.filling = batch(rows_max=2)
@@ -65,11 +120,10 @@ async def test_after_a_write_that_failed_nothing_more_is_written_or_settled() ->
     async def fail(_: Batch) -> None:
         raise FatalError("no")
 
-    lane = Lane("t", fail, lambda: None)
+    lane = Lane("t", fail, fail, lambda: None)
     lane.filling = failed = batch()
     lane.write()
-    assert lane.task is not None
-    await asyncio.wait({lane.task})
+    await asyncio.wait(lane.tasks)
 
     with pytest.raises(FatalError):
         lane.finish()
@@ -80,7 +134,7 @@ async def test_after_a_write_that_failed_nothing_more_is_written_or_settled() ->
 
 async def test_what_is_abandoned_is_not_outstanding_any_more() -> None:
     storage = Storage()
-    lane = Lane("t", storage.write, storage.end)
+    lane = Lane("t", storage.write, storage.fold, storage.end)
     lane.filling = batch()
     lane.write()
     lane.filling = batch(1)

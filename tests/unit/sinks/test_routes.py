@@ -1,11 +1,22 @@
 import json
+from uuid import UUID
 
 import pytest
 
 from pipeline.errors import Undecodable
 from pipeline.events.controls import CONTROL_KINDS
+from pipeline.events.dead_letters import Origin
 from pipeline.events.envelope import Headers, headers_of
-from pipeline.sinks.routes import CONTROLS, TABLES, TRACE_EVENTS, NewerSchema, Router, control_value
+from pipeline.sinks.routes import (
+    CONTROLS,
+    SPAN_EVENTS,
+    TABLES,
+    TRACE_EVENTS,
+    NewerSchema,
+    Router,
+    control_value,
+    replay_value,
+)
 from pipeline.topics import STORED
 
 
@@ -58,3 +69,19 @@ def test_a_control_is_kept_as_it_stood() -> None:
     value = control_value("traces", headers_of("close"), b"thread\tx\xff", None)
 
     assert json.loads(value) == {"topic": "traces", "kind": "close", "key": "thread\tx\\xff", "value": ""}
+
+
+def test_what_was_seen_before_is_not_decided_again() -> None:
+    router = Router("traces")
+
+    assert router.route(headers_of("trace")) is router.route(headers_of("trace"))
+    assert router.route(headers_of("trace")) == (TRACE_EVENTS, None)
+
+
+def test_a_replay_says_which_letter_it_was() -> None:
+    origin = Origin(UUID(int=1), 3, 14, 99)
+
+    assert Router("spans").route((*headers_of("span"), origin.header())) == (SPAN_EVENTS, origin)
+    assert json.loads(replay_value("spans", origin)) == {
+        "topic": "spans", "kind": "replay", "key": f"{UUID(int=1)}:3:14", "value": "",
+    }  # fmt: skip

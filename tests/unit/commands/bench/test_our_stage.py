@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from pipeline.commands.bench.our_stage import _environment, _operation_port, within
+from pipeline.commands.bench.our_stage import _operation_port, environment_of, within
 from pipeline.errors import FatalError
 from pipeline.settings import KafkaSettings
 
@@ -21,16 +21,15 @@ def test_the_worker_says_which_port_it_has_opened(line: str, port: int | None) -
     assert _operation_port(line) == port
 
 
-def test_the_worker_is_told_the_broker_of_the_bench_and_nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stage_is_told_the_broker_of_the_bench_and_nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THREADLINE_KAFKA_BOOTSTRAP", "kafka.example:9092")
     kafka = KafkaSettings(bootstrap="127.0.0.1:1", partitions=4, last_record_alone=True)
 
-    found = _environment(kafka, "90s")
+    found = environment_of(kafka)
 
     assert found["THREADLINE_KAFKA_BOOTSTRAP"] == "127.0.0.1:1"
     assert found["THREADLINE_KAFKA_PARTITIONS"] == "4"
     assert found["THREADLINE_KAFKA_LAST_RECORD_ALONE"] == "True"
-    assert found["OPIK_TRACE_THREAD_TIMEOUT_TO_MARK_AS_INACTIVE"] == "90s"
 
 
 async def test_a_step_that_takes_too_long_is_a_failure_that_names_it() -> None:

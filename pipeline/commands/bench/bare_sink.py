@@ -1,0 +1,179 @@
+"""What our sink is measured beside: the least that stores a topic, with nothing against loss.
+
+Run as `python -m pipeline.commands.bench.bare_sink <how> <bootstrap> <partitions> <clickhouse port> <file>`;
+prints one line of JSON. `how` is
+
+* `prepare`: write the rows of the topic into the file, as many to a line as one insert takes; nothing is stored,
+* `ceiling`: insert what is in that file,
+* `columns`: consume, decode, and insert columns from Python in ClickHouse's native format,
+* `joined`: consume, splice the provenance in, and insert the joined bytes.
+
+Each insert is folded as the sink folds. Nothing overlaps: a batch is read, inserted, folded, and the next one is read.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from pipeline.adapters.clickhouse.client import ClickHouse
+from pipeline.adapters.clock import Clock, SystemClock
+from pipeline.adapters.kafka.admin import read_log_ids
+from pipeline.adapters.kafka.consumer import LogRecord
+from pipeline.adapters.kafka.reader import read_to_end
+from pipeline.commands.bench.measure import Throughput, own_cpu_seconds
+from pipeline.errors import FatalError
+from pipeline.events.envelope import headers_of
+from pipeline.events.identity import NIL_ID
+from pipeline.events.traces import TRACE_DECODER
+from pipeline.settings import ClickHouseSettings, KafkaSettings, SinksSettings
+from pipeline.sinks.fold import fold
+from pipeline.sinks.ranges import covering
+from pipeline.sinks.splice import head_of, splice
+from pipeline.topics import TRACES
+
+_TABLE: Final = "trace_events"
+_EVENT: Final = headers_of("trace")
+_COLUMNS: Final = (
+    "workspace", "version_us", "received_at_us", "id", "event", "project_id", "project_name", "thread_id", "name",
+    "start_time_us", "end_time_us", "input", "output", "source", "log_id", "log_partition", "log_offset",
+    "appended_at_ms",
+)  # fmt: skip
+
+
+class Place(msgspec.Struct):
+    """Where a row stood."""
+
+    log_partition: int
+    log_offset: int
+    appended_at_ms: int
+
+
+class Stood(NamedTuple):
+    """The same, as `covering` takes it."""
+
+    partition: int
+    offset: int
+    appended_at_ms: int
+
+
+class Read(NamedTuple):
+    """A record and its partition."""
+
+    partition: int
+    record: LogRecord
+
+
+Insert = Callable[[Sequence[Read]], Awaitable[None]]
+
+
+async def _batches(kafka: KafkaSettings) -> AsyncGenerator[list[Read]]:
+    """Yield the trace events of the topic, as many at a time as the sink puts into one insert."""
+    limits, gathered, size = SinksSettings(), list[Read](), 0
+    async with aclosing(read_to_end(kafka, TRACES)) as polls:
+        async for partition, records in polls:
+            events = [Read(partition, record) for record in records if record.headers == _EVENT]
+            gathered += events
+            size += sum(len(event.record.value or b"") for event in events)
+            if len(gathered) >= limits.batch_rows_max or size >= limits.batch_bytes_max:
+                yield gathered
+                gathered, size = [], 0
+    if gathered:
+        yield gathered
+
+
+def _lines(log_id: UUID, batch: Sequence[Read]) -> list[bytes]:
+    heads = {partition: head_of(log_id, partition) for partition in {one.partition for one in batch}}
+    return [splice(heads[at], record.offset, record.timestamp, record.value) for at, record in batch]
+
+
+async def _fold(client: ClickHouse, log_id: UUID, places: Sequence[Stood]) -> None:
+    await fold(client, _TABLE, covering(log_id, TRACES.name, sorted(places)))
+
+
+async def _consume(kafka: KafkaSettings, client: ClickHouse, log_id: UUID, insert: Insert) -> int:
+    rows = 0
+    async with aclosing(_batches(kafka)) as batches:
+        async for batch in batches:
+            await insert(batch)
+            await _fold(client, log_id, [Stood(at, record.offset, record.timestamp) for at, record in batch])
+            rows += len(batch)
+    return rows
+
+
+async def _insert_columns(client: ClickHouse, log_id: UUID, batch: Sequence[Read]) -> None:
+    rows = []
+    for at, record in batch:
+        event = TRACE_DECODER.decode(record.value or b"")
+        rows.append((
+            event.workspace, event.version_us, event.received_at_us, event.id, event.event,
+            event.project_id or NIL_ID, event.project_name or "", event.thread_id or "", event.name,
+            event.start_time_us, event.end_time_us, event.input, event.output, event.source,
+            log_id, at, record.offset, record.timestamp,
+        ))  # fmt: skip
+    await client.insert_columns(_TABLE, _COLUMNS, list(zip(*rows, strict=True)))
+
+
+async def _prepare(kafka: KafkaSettings, log_id: UUID, file: Path) -> int:
+    """Write each batch as its length and its bytes."""
+    rows = 0
+    with file.open("wb") as out:
+        async with aclosing(_batches(kafka)) as batches:
+            async for batch in batches:
+                body = b"\n".join(_lines(log_id, batch))
+                out.write(len(body).to_bytes(8, "big") + body)
+                rows += len(batch)
+    return rows
+
+
+async def _insert_file(client: ClickHouse, log_id: UUID, file: Path) -> int:
+    decoder, rows = msgspec.json.Decoder(Place), 0
+    with file.open("rb") as kept:
+        while head := kept.read(8):
+            lines = kept.read(int.from_bytes(head, "big")).split(b"\n")
+            await client.insert_lines(_TABLE, lines, token=None)
+            places = [Stood(*msgspec.structs.astuple(decoder.decode(line))) for line in lines]
+            await _fold(client, log_id, places)
+            rows += len(lines)
+    return rows
+
+
+async def store(how: str, kafka: KafkaSettings, storage: ClickHouseSettings, file: Path, clock: Clock) -> Throughput:
+    """Store the topic in the way that `how` says; raises FatalError for any other."""
+    log_id = (await read_log_ids(kafka))[TRACES.name]
+    async with ClickHouse(storage) as client:
+        await client.start()
+        began_at, began_cpu = clock.monotonic(), own_cpu_seconds()
+        match how:
+            case "prepare":
+                rows = await _prepare(kafka, log_id, file)
+            case "ceiling":
+                rows = await _insert_file(client, log_id, file)
+            case "columns":
+                rows = await _consume(kafka, client, log_id, lambda read: _insert_columns(client, log_id, read))
+            case "joined":
+
+                async def insert(batch: Sequence[Read]) -> None:
+                    await client.insert_lines(_TABLE, _lines(log_id, batch), token=None)
+
+                rows = await _consume(kafka, client, log_id, insert)
+            case _:
+                raise FatalError(f"no contender {how}")
+        return Throughput(events=rows, seconds=clock.monotonic() - began_at, cpu_seconds=own_cpu_seconds() - began_cpu)
+
+
+def main(how: str, bootstrap: str, partitions: str, port: str, file: str) -> None:
+    """Store, and print what it took."""
+    kafka = KafkaSettings(bootstrap=bootstrap, partitions=int(partitions))
+    storage = ClickHouseSettings(port=int(port), request_timeout_seconds=600.0)
+    found = asyncio.run(store(how, kafka, storage, Path(file), SystemClock()))
+    print(msgspec.json.encode(found).decode(), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

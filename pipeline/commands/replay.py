@@ -1,0 +1,134 @@
+"""`threadline replay`: store a range of a topic once more, as the sinks do, without a word to their group.
+
+A row is known by its place in the log, so that what is there already collapses and what is missing is there again. The
+folded tables follow from the events. Records that are poison become the dead letters that they were.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from pipeline.adapters.clickhouse.client import ClickHouse
+from pipeline.adapters.clock import Clock, SystemClock
+from pipeline.adapters.kafka.admin import read_log_ids
+from pipeline.adapters.kafka.consumer import Fetched, LogPartition, LogRecord
+from pipeline.adapters.kafka.producer import EventProducer
+from pipeline.adapters.kafka.reader import offsets_at, read_to_end
+from pipeline.errors import Malformed
+from pipeline.settings import Settings
+from pipeline.sinks.batch import Limits
+from pipeline.sinks.intake import Intake
+from pipeline.sinks.lane import Lane
+from pipeline.sinks.routes import TABLES, Table
+from pipeline.sinks.writer import Writer
+from pipeline.topics import STORED, Topic
+
+_CLIENT_ID: Final = "threadline-replay"
+_TOPICS: Final = {topic.name: topic for topic in STORED}
+
+
+class Bound(NamedTuple):
+    """Where a range begins or ends: an offset, or a time of appending in milliseconds since 1970 UTC; or neither."""
+
+    offset: int | None = None
+    at_ms: int | None = None
+
+
+def run(settings: Settings, topic: str, begin: str | None, end: str | None, *, as_json: bool) -> None:
+    """Replay and print how many records there were; raises Malformed where topic, begin or end say nothing."""
+    if topic not in _TOPICS:
+        raise Malformed(f"no topic {topic!r}; there are {', '.join(_TOPICS)}")
+    records = asyncio.run(_connected(settings, _TOPICS[topic], begin, end))
+    print(json.dumps({"topic": topic, "records": records}) if as_json else f"{records:,} records")  # noqa: T201
+
+
+async def replay(
+    settings: Settings, client: ClickHouse, clock: Clock, topic: Topic, begin: str | None, end: str | None
+) -> int:
+    """Store the records from `begin` to before `end` once more and return how many there were.
+
+    Each is an offset, which holds for every partition, or a time (ISO 8601, UTC where it names no zone) of appending;
+    without it the topic's own. Raises what the sinks stop for, BrokerUnavailable, and NewerSchema for records of a
+    version to come.
+    """
+    log_id = (await read_log_ids(settings.kafka))[topic.name]
+    first, last = _bound(begin), _bound(end)
+    starts = await offsets_at(settings.kafka, topic, at_ms=first.at_ms, offset=first.offset)
+    ends = {} if last.offset is None else await offsets_at(settings.kafka, topic, offset=last.offset)
+    count = 0
+    async with (
+        _lanes(settings, client, clock) as lanes,
+        aclosing(read_to_end(settings.kafka, topic, starts=starts, ends=ends)) as polls,
+    ):
+        intake = _intake(settings, clock, lanes, log_id)
+        async for partition, records in polls:
+            wanted = [record for record in records if _is_within(record, first, last)]
+            if wanted:
+                _take(intake, LogPartition(topic.name, partition), wanted)
+                count += len(wanted)
+                await _write(lanes.values(), only_full=True)
+        await _write(lanes.values(), only_full=False)
+    return count
+
+
+def _take(intake: Intake, place: LogPartition, records: Sequence[LogRecord]) -> None:
+    taken = intake.take(place, Fetched(records, records[0].offset, records[-1].offset + 1))
+    if taken.newer is not None:
+        raise taken.newer
+
+
+def _is_within(record: LogRecord, first: Bound, last: Bound) -> bool:
+    """Look at each record's own time too: the embedded broker finds no offset by time, and names its first one."""
+    if first.at_ms is not None and record.timestamp < first.at_ms:
+        return False
+    if last.at_ms is not None and record.timestamp >= last.at_ms:
+        return False
+    return last.offset is None or record.offset < last.offset
+
+
+async def _write(lanes: Iterable[Lane], *, only_full: bool) -> None:
+    """Write what is full, or everything, to its end."""
+    for lane in lanes:
+        while lane.tasks or (lane.filling is not None and (lane.filling.is_full or not only_full)):
+            if lane.can_write and lane.filling is not None and (lane.filling.is_full or not only_full):
+                lane.write()
+            await asyncio.wait(lane.tasks, return_when=asyncio.FIRST_COMPLETED)
+            lane.finish()
+
+
+def _intake(settings: Settings, clock: Clock, lanes: Mapping[Table, Lane], log_id: UUID) -> Intake:
+    limits = Limits(settings.sinks.batch_rows_max, settings.sinks.batch_bytes_max, float("inf"), float("inf"))
+    return Intake(lanes, limits, clock, lambda _: log_id)
+
+
+@asynccontextmanager
+async def _lanes(settings: Settings, client: ClickHouse, clock: Clock) -> AsyncIterator[Mapping[Table, Lane]]:
+    async with EventProducer(settings.kafka, client_id=_CLIENT_ID) as producer:
+        writers = {table: Writer(table, client, producer, clock, settings.sinks) for table in TABLES}
+        lanes = {table: Lane(table.name, writer.store, writer.fold, lambda: None) for table, writer in writers.items()}
+        try:
+            yield lanes
+        finally:
+            for lane in lanes.values():
+                await lane.abandon()
+
+
+def _bound(text: str | None) -> Bound:
+    if text is None:
+        return Bound()
+    if text.isdigit():
+        return Bound(offset=int(text))
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Malformed(f"{text!r} is no offset and no time such as 2026-11-23T08:00:00") from error
+    return Bound(at_ms=int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000))
+
+
+async def _connected(settings: Settings, topic: Topic, begin: str | None, end: str | None) -> int:
+    async with ClickHouse(settings.clickhouse) as client:
+        return await replay(settings, client, SystemClock(), topic, begin, end)
