@@ -5,6 +5,7 @@ that are seen when it is committed, up to the first that is still open; an epoch
 that keeps the last value of each key, and offsets as they were.
 """
 
+import asyncio
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -102,13 +103,15 @@ class Outdated(Exception):
 
 
 class Broker:
-    """The one broker of a simulation."""
+    """The one broker of a simulation; while it is not there, it forgets nothing, and nobody answers."""
 
     def __init__(self, now: Callable[[], float], *, partitions: int) -> None:
         self._now: Final = now
         self.partitions: Final = partitions
         self.logs: Final[dict[tuple[str, int], PartitionLog]] = {}
         self.committed: Final[dict[int, tuple[int, str]]] = {}
+        self.is_there: Final = asyncio.Event()
+        self.is_there.set()
         self._epochs: Final[dict[int, int]] = {}
         self._open: Final[dict[int, Transaction]] = {}
 

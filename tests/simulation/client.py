@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from aiokafka import TopicPartition
-from aiokafka.errors import IllegalStateError, RequestTimedOutError
+from aiokafka.errors import IllegalGenerationError, IllegalStateError, RequestTimedOutError, UnknownMemberIdError
 from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
@@ -18,10 +18,9 @@ from pipeline.stream.bulk import BulkConsumer
 from pipeline.topics import TRACES
 from tests.simulation.broker import Broker, Stored
 from tests.simulation.group import Group
-from tests.simulation.network import Connection, Network
+from tests.simulation.network import RETRY_SECONDS, Connection
 
 LOOK_SECONDS: Final = 0.1
-RETRY_MS: Final = 100
 NO_MEMBER: Final = -1
 """The generation of a client that is not in the group."""
 
@@ -35,9 +34,15 @@ class SimulatedClient:
         self._connection: Final = connection
         self._coordinator: Final = self
         self._commit_lock: Final = asyncio.Lock()
-        self._retry_backoff_ms: Final = RETRY_MS
+        self._retry_backoff_ms: Final = RETRY_SECONDS * 1000
         self.generation = NO_MEMBER
         self.positions: dict[TopicPartition, int] = {}
+        self.must_join: Final = asyncio.Event()
+
+    def reset_generation(self) -> None:
+        """Be no member any more, as aiokafka does where the group does not know it, or not in this generation."""
+        self.generation = NO_MEMBER
+        self.must_join.set()
 
     @property
     def _subscription(self) -> Any:
@@ -61,7 +66,7 @@ class SimulatedClient:
 
     async def ensure_coordinator_known(self) -> None:
         """Return once there is a broker."""
-        await self._connection.network.broker_is_there.wait()
+        await self._broker.is_there.wait()
 
     async def _do_commit_offsets(self, _: object, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
         """Send a single request, which bears the generation of this moment; raises what aiokafka raises."""
@@ -75,6 +80,10 @@ class SimulatedClient:
             )
         except BrokerUnavailable as error:
             raise RequestTimedOutError(str(error)) from error
+        except (IllegalGenerationError, UnknownMemberIdError):
+            if self.generation == generation:
+                self.reset_generation()
+            raise
 
 
 class SimulatedConsumer:
@@ -94,7 +103,6 @@ class SimulatedConsumer:
         app: Any,
         client: SimulatedClient,
         broker: Broker,
-        network: Network,
         *,
         call: Callable[..., "asyncio.Task[Any]"],
         records_max: int,
@@ -102,7 +110,6 @@ class SimulatedConsumer:
     ) -> None:
         self.app: Final = app
         self.client: Final = client
-        self._network: Final = network
         self._call: Final = call
         self._thread: Final = self
         self._broker: Final = broker
@@ -174,7 +181,7 @@ class SimulatedConsumer:
             await asyncio.sleep(LOOK_SECONDS)
             found = {}
             for place, position in self.client.positions.items():
-                if place not in self._paused and self._network.broker_is_there.is_set():
+                if place not in self._paused and self._broker.is_there.is_set():
                     records, after = self._broker.log(*place).read(position, self._records_max)
                     self.client.positions[place] = after
                     if records:

@@ -19,6 +19,7 @@ FaultKind = Literal[
     "silence",
     "compaction",
     "all off",
+    "broker away",
 ]
 
 WEIGHTS: Final[Mapping[FaultKind, int]] = {
@@ -34,8 +35,9 @@ WEIGHTS: Final[Mapping[FaultKind, int]] = {
     "silence": 2,
     "compaction": 4,
     "all off": 1,
+    "broker away": 3,
 }
-LONGER: Final = frozenset[FaultKind]({"silence", "all off"})
+LONGER: Final = frozenset[FaultKind]({"silence", "all off", "broker away"})
 """These take twice as long as others, so that threads close meanwhile."""
 NEED_FENCE: Final = frozenset[FaultKind]({"pause", "pause at a request"})
 REST_SECONDS: Final = (0.05, 1.0)

@@ -58,25 +58,32 @@ class Group:
         if self._members.pop(name, None) is not None:
             self._begin_rebalance()
 
-    def heartbeat(self, name: str, generation: int) -> Literal["well", "join"]:
+    def heartbeat(self, name: str, generation: int) -> Literal["well", "join", "unknown"]:
         """Tell a member whether it still is one, and whether the others wait for it."""
         member = self._members.get(name)
-        if member is None:
-            return "join"
+        if member is None or generation != self._generation:
+            return "unknown"
         member.seen_at = self._loop.time()
-        return "well" if self._rebalance_until is None and generation == self._generation else "join"
+        return "well" if self._rebalance_until is None else "join"
 
     def commit(self, name: str, generation: int, offsets: Mapping[int, tuple[int, str]]) -> None:
-        """Keep offsets; raises what aiokafka raises where the group has moved on."""
-        if name not in self._members:
-            raise UnknownMemberIdError
-        if generation != self._generation:
-            raise IllegalGenerationError
+        """Keep offsets; raises what aiokafka raises where the group has moved on.
+
+        In a group without members Kafka lets anybody commit who does not claim to be one.
+        """
+        if generation >= 0 or self._members:
+            if name not in self._members or generation < 0:
+                raise UnknownMemberIdError
+            if generation != self._generation:
+                raise IllegalGenerationError
         self._broker.committed.update(offsets)
 
     def _look(self) -> None:
-        """Forget who has not been heard of, again and again."""
+        """Forget who has not been heard of, again and again; nobody is, by a broker that was away itself."""
         now = self._loop.time()
+        if not self._broker.is_there.is_set():
+            for member in self._members.values():
+                member.seen_at = now
         is_over = self._rebalance_until is not None and now >= self._rebalance_until
         gone = [
             name

@@ -126,6 +126,13 @@ class Loop(asyncio.AbstractEventLoop):
         """Do nothing: a cancelled handle is passed over when its time comes."""
 
 
+def in_the_name_of(process: Process) -> contextvars.Context:
+    """Return a context of a process, of which nothing happens while that is stopped."""
+    context = contextvars.Context()
+    context.run(CURRENT.set, process)
+    return context
+
+
 def in_nobodys_name() -> contextvars.Context:
     """Return a context of no process: for what goes on in the network and at the broker."""
     return contextvars.Context()

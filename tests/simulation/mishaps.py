@@ -61,6 +61,7 @@ class Mishaps:
             "slowness": self._slow_down,
             "silence": self._fall_silent,
             "all off": self._kill_all,
+            "broker away": self._take_broker_away,
         }
 
     async def happen(self, fault: Fault) -> None:
@@ -128,6 +129,11 @@ class Mishaps:
         self._traffic.flows.clear()
         await asyncio.sleep(fault.seconds)
         self._traffic.flows.set()
+
+    async def _take_broker_away(self, fault: Fault) -> None:
+        self._broker.is_there.clear()
+        await asyncio.sleep(fault.seconds)
+        self._broker.is_there.set()
 
     async def _kill_all(self, fault: Fault) -> None:
         for worker in list(self._workers):

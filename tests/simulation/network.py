@@ -1,21 +1,25 @@
 """What lies between a process and the broker: delay and loss, of requests and of answers."""
 
 import asyncio
+import functools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, NodeNotReadyError
 
 from pipeline.errors import BrokerUnavailable
 from tests.simulation.broker import Outdated
-from tests.simulation.loop import Loop, Process, in_nobodys_name
+from tests.simulation.loop import Loop, Process, in_nobodys_name, in_the_name_of
 
 REQUEST_SECONDS_MAX: Final = 1.0
 DELAY_SECONDS_MAX: Final = 0.3
 """So short that neither a heartbeat nor a write of a killed process is later than a session lasts."""
 WRITES: Final = frozenset({"publish", "publish state", "end transaction"})
+OF_THE_GROUP: Final = frozenset({"join", "heartbeat", "commit offsets", "leave"})
+"""The Kafka client sends these a single time, and all others again while the broker is away."""
+RETRY_SECONDS: Final = 0.1
 
 Outcome = Literal["done", "lost", "done, not confirmed", "done in part, not confirmed", "done twice"]
 Moment = Literal["before", "after"]
@@ -46,15 +50,16 @@ class Network:
     `trouble` (0 to 1) is how likely a write fails, `slowness` multiplies all delays.
     """
 
-    def __init__(self, loop: Loop, chance: random.Random, note: Note, *, delay_seconds: float) -> None:
+    def __init__(
+        self, loop: Loop, chance: random.Random, note: Note, *, delay_seconds: float, broker_is_there: asyncio.Event
+    ) -> None:
         self.loop: Final = loop
         self.note: Final = note
         self._chance: Final = chance
         self._delay_seconds: Final = delay_seconds
         self.trouble = 0.0
         self.slowness = 1.0
-        self.broker_is_there: Final = asyncio.Event()
-        self.broker_is_there.set()
+        self.broker_is_there: Final = broker_is_there
         self.ambushes: Final[list[Ambush]] = []
 
     def fate_of(self, what: str) -> Fate:
@@ -84,7 +89,10 @@ class Connection:
         self.is_cut = False
 
     async def ask(self, what: str, about: str, act: Callable[[Fate], Any], *, seconds_max: float | None = None) -> Any:
-        """Let the broker `act` and return what it says; raises BrokerUnavailable where no answer comes."""
+        """Let the broker `act` and return what it says.
+
+        Raises BrokerUnavailable where no answer comes, and NodeNotReadyError where a request of the group finds nobody.
+        """
         loop = self.network.loop
         if self.is_cut:
             raise BrokerUnavailable("this process is gone")
@@ -102,6 +110,14 @@ class Connection:
         self, what: str, about: str, act: Callable[[Fate], Any], fate: Fate, answer: "asyncio.Future[Any]"
     ) -> None:
         network = self.network
+        if not network.broker_is_there.is_set():
+            if what in OF_THE_GROUP:
+                network.note(self.process.name, what, about, "nobody there")
+                self._return(fate, answer, None, NodeNotReadyError())
+            else:
+                again = functools.partial(self._send_again, what, about, act, fate, answer)
+                network.loop.call_later(RETRY_SECONDS, again, context=in_the_name_of(self.process))
+            return
         if fate.outcome == "lost":
             network.note(self.process.name, what, about, "lost")
             return
@@ -119,6 +135,13 @@ class Connection:
             said.add_done_callback(lambda done: self._return(fate, answer, done.result(), None))
         else:
             self._return(fate, answer, said, error)
+
+    def _send_again(
+        self, what: str, about: str, act: Callable[[Fate], Any], fate: Fate, answer: "asyncio.Future[Any]"
+    ) -> None:
+        if not (answer.done() or self.is_cut):
+            arrive = functools.partial(self._arrive, what, about, act, fate, answer)
+            self.network.loop.call_later(fate.there_seconds, arrive, context=in_nobodys_name())
 
     def _return(self, fate: Fate, answer: "asyncio.Future[Any]", said: Any, error: Exception | None) -> None:
         def settle() -> None:

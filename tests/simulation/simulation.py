@@ -66,7 +66,9 @@ class Simulation:
         self._faults: Final = list(faults)
         self._chance: Final = chance
         broker = Broker(self.loop.time, partitions=scene.partitions)
-        network = Network(self.loop, chance, self._note, delay_seconds=scene.delay_seconds)
+        network = Network(
+            self.loop, chance, self._note, delay_seconds=scene.delay_seconds, broker_is_there=broker.is_there
+        )
         self._around: Final = Surroundings(
             self.loop,
             self.clock,

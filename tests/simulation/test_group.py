@@ -5,6 +5,7 @@ import pytest
 from aiokafka.errors import IllegalGenerationError, UnknownMemberIdError
 
 from tests.simulation.broker import Broker
+from tests.simulation.client import NO_MEMBER
 from tests.simulation.group import Group
 from tests.simulation.loop import Loop
 
@@ -50,3 +51,32 @@ def test_only_a_member_of_this_generation_may_commit() -> None:
 
     loop.run(main())
     assert broker.committed == {0: (5, "")}
+
+
+def test_who_claims_to_be_no_member_may_commit_where_there_is_none() -> None:
+    loop, broker, group = in_a_group()
+
+    async def main() -> None:
+        group.commit("nobody", NO_MEMBER, {0: (5, "")})
+        await group.join("first")
+        with pytest.raises(UnknownMemberIdError):
+            group.commit("nobody", NO_MEMBER, {0: (6, "")})
+        group.leave("first")
+        with pytest.raises(UnknownMemberIdError):
+            group.commit("first", 1, {0: (7, "")})
+
+    loop.run(main())
+    assert broker.committed == {0: (5, "")}
+
+
+def test_nobody_is_forgotten_while_the_broker_is_away() -> None:
+    loop, broker, group = in_a_group()
+
+    async def main() -> None:
+        alone = await group.join("first")
+        broker.is_there.clear()
+        await asyncio.sleep(2 * SESSION_SECONDS)
+        broker.is_there.set()
+        assert group.heartbeat("first", alone.generation) == "well"
+
+    loop.run(main())

@@ -10,6 +10,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
+from aiokafka.errors import KafkaError
+
 from pipeline.adapters.clock import Clock
 from pipeline.errors import BrokerUnavailable, Stalled
 from pipeline.stream.agent import apply_batches
@@ -180,7 +182,7 @@ class Worker:
                 await self._rebalances.stop()
                 await self._fence.give_up()
                 await self._rebalances.leave()
-        except (*EXPECTED, TimeoutError) as error:
+        except (*EXPECTED, KafkaError, TimeoutError) as error:
             self._around.network.note(self.name, "left without a word", repr(error))
 
     def _set_table_up(self) -> None:
