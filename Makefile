@@ -31,10 +31,10 @@ format: setup
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
 
-check: setup ## lint, types, house rules, unit tests (2 minutes)
+check: setup ## lint, types, house rules, unit tests, 300 simulated schedules (3 minutes)
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/pytest -q $(TWO_AT_A_TIME) tests/tidy tests/unit
+	@$(BIN)/pytest -q $(TWO_AT_A_TIME) tests/tidy tests/unit tests/simulation
 
 machine: setup
 	@tests/install_packages
@@ -44,7 +44,7 @@ test: check machine ## everything a release must pass (20 minutes)
 	@$(BIN)/pytest -q $(TWO_AT_A_TIME) --durations=10 tests/deploy tests/integration tests/contract tests/browser
 
 fault: machine ## long, seeded fault suites: make fault SEED=1
-	@$(BIN)/pytest -q tests/fault --seed $(or $(SEED),1)
+	@$(BIN)/pytest -q tests/simulation tests/fault --seed $(or $(SEED),1) --schedules 10000
 
 bench: setup ## measure, side by side
 	@$(BIN)/threadline bench

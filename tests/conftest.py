@@ -34,6 +34,17 @@ def lacking() -> dict[str, str]:
     return found
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--seed", type=int, default=1, help="what faults are drawn from, simulated and real")
+    parser.addoption("--schedules", type=int, default=300, help="how many schedules are simulated")
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    found: int = request.config.getoption("--seed")
+    return found
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "apache_kafka: runs on Apache Kafka, fetched from Maven Central")
     config.addinivalue_line("markers", "chromium: looks at the page in a real browser")

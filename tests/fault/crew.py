@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from tests.integration.stream.worker_process import WorkerProcess
+from tests.support.broken_rules import Rule
 
+WORKER: Final = ("-m", "pipeline", "worker")
+BROKEN_WORKER: Final = ("-m", "tests.fault.broken_worker")
 WORKERS_MAX: Final = 4
 STOP_SECONDS_MAX: Final = 40.0
 RESTART_SECONDS: Final = 0.5
@@ -23,10 +26,11 @@ class Member:
 
 
 class Crew:
-    """Processes of `threadline worker` with one environment."""
+    """Processes of `threadline worker` with one environment, and perhaps one of its rules broken."""
 
-    def __init__(self, env: Mapping[str, str]) -> None:
+    def __init__(self, env: Mapping[str, str], rule: Rule | None = None) -> None:
         self._env: Final = env
+        self._arguments: Final = (*BROKEN_WORKER, rule) if rule else WORKER
         self._members: Final[list[Member]] = []
         self._keeping: Final[list[asyncio.Task[None]]] = []
         self.counts: Final[Counter[str]] = Counter()
@@ -79,7 +83,7 @@ class Crew:
 
     async def _keep(self, member: Member) -> None:
         while member.is_wanted:
-            member.process = await WorkerProcess.start(self._env)
+            member.process = await WorkerProcess.start(self._env, self._arguments)
             self.lines.append(member.process.lines)
             self.counts["started"] += 1
             code = await member.process.process.wait()

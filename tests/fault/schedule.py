@@ -13,11 +13,12 @@ WEIGHTS: Final = (6, 4, 3, 3, 1, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """In seconds: how long threads may be silent, members of the group, and the broker."""
+    """In seconds: how long threads may be silent, members of the group, and the broker, and workers need to finish."""
 
     thread_timeout: int = 3
     session: int = 4
     broker_down_max: float = 8.0
+    drain_max: float = 120.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,13 +23,13 @@ from tests.fault.crew import Crew
 from tests.fault.schedule import Fault, Times
 from tests.fault.traffic import Traffic
 from tests.fault.verdict import Verdict, judge
+from tests.support.broken_rules import Rule
 
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # says each time that a stopped broker is away
 
 PARTITIONS: Final = 6
 THREADS: Final = 3000
 WORKERS_AT_FIRST: Final = 2
-DRAIN_SECONDS_MAX: Final = 120.0
 LOOK_SECONDS: Final = 1.0  # longer than ticks are apart
 EXAMPLES_MAX: Final = 5
 FENCED_LINE: Final = "partition given up"
@@ -66,8 +66,12 @@ async def run(
     seconds: float,
     rate: int,
     env: Mapping[str, str] | None = None,
+    rule: Rule | None = None,
 ) -> Run:
-    """Let faults happen for `seconds`, then let the workers finish, and judge; `env` is added to that of workers."""
+    """Let faults happen for `seconds`, then let the workers finish, and judge.
+
+    `env` is added to that of workers; `rule` is broken in all of them.
+    """
     broker = ApacheKafka(folder / "kafka")
     await broker.start()
     kafka = KafkaSettings(
@@ -76,7 +80,7 @@ async def run(
         session_timeout_ms=times.session * 1000,
         heartbeat_interval_ms=1000,
     )
-    crew = Crew({**_environment(kafka, times), **(env or {})})
+    crew = Crew({**_environment(kafka, times), **(env or {})}, rule)
     happened = Run()
     try:
         await ensure_topics(kafka, SystemClock())
@@ -90,7 +94,7 @@ async def run(
                 await _happen(next(faults), broker, crew, traffic, happened.faults)
             sending.cancel()
             await asyncio.wait({sending})
-        happened.is_drained = await _drained(kafka)
+        happened.is_drained = await _drained(kafka, times)
         await crew.leave_all()
         happened.verdict = await judge(kafka)
     finally:
@@ -131,9 +135,9 @@ async def _happen(fault: Fault, broker: ApacheKafka, crew: Crew, traffic: Traffi
             traffic.flows.set()
 
 
-async def _drained(kafka: KafkaSettings) -> bool:
+async def _drained(kafka: KafkaSettings, times: Times) -> bool:
     """Wait until every session has ended and all is committed: then nobody writes ticks any more."""
-    until = time.monotonic() + DRAIN_SECONDS_MAX
+    until = time.monotonic() + times.drain_max
     ends: list[int] = []
     while time.monotonic() < until:
         try:

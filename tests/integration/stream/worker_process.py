@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -31,7 +31,9 @@ class WorkerProcess:
         self.lines = lines
 
     @classmethod
-    async def start(cls, env: Mapping[str, str]) -> "WorkerProcess":
+    async def start(
+        cls, env: Mapping[str, str], arguments: Sequence[str] = ("-m", "pipeline", "worker")
+    ) -> "WorkerProcess":
         ready, lines = asyncio.Event(), list[str]()
 
         def look(line: str) -> None:
@@ -39,9 +41,7 @@ class WorkerProcess:
             if '"event": "ready"' in line:
                 ready.set()
 
-        process = await ChildProcess.start(
-            [sys.executable, "-m", "pipeline", "worker"], env={**os.environ, **env}, on_line=look
-        )
+        process = await ChildProcess.start([sys.executable, *arguments], env={**os.environ, **env}, on_line=look)
         return cls(process, ready, lines)
 
     async def wait_until_ready(self) -> None:
