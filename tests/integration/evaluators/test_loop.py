@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Collection
 import pytest
 import pytest_asyncio
 
-from pipeline.commands.reconcile import balance_all
+from pipeline.sinks.reconciliation import balance_all
 from pipeline.events.rules import RuleEvaluator, RuleFilter
 from tests.support.evaluating import Evaluating, Given, evaluating
 from tests.support.evaluator_faults import COUNTED, NAMES, assert_each_once, killed_under_load

@@ -99,7 +99,8 @@ async def running() -> AsyncIterator[Running]:
 async def worker(running: Running) -> AsyncIterator[WorkerProcess]:
     names = ("bootstrap", "partitions", "session_timeout_ms", "heartbeat_interval_ms", "last_record_alone")
     env = {f"THREADLINE_KAFKA_{name.upper()}": str(getattr(running.kafka, name)) for name in names}
-    worker = await WorkerProcess.start({**env, "THREADLINE_OPERATION_PORT": "0"})
+    env |= {"THREADLINE_STREAM_TRANSACTIONS": "false", "THREADLINE_OPERATION_PORT": "0"}  # the embedded broker has none
+    worker = await WorkerProcess.start(env)
     await worker.wait_until_ready()
     yield worker
     await worker.stop()

@@ -25,7 +25,7 @@ from tests.support.command import RunningStage
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.apache_kafka]
 
 USER = "threadline"
-PASSWORD = "correct horse, battery staple"  # noqa: S105 - of a broker that lives for this test
+PASSWORD = "correct-horse-battery-staple"  # noqa: S105 - of a broker that lives for this test
 
 
 class Guarded(NamedTuple):
