@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Collection
 import pytest
 import pytest_asyncio
 
-from pipeline.sinks.reconciliation import balance_all
 from pipeline.events.rules import RuleEvaluator, RuleFilter
+from pipeline.sinks.reconciliation import balance_all
 from tests.support.evaluating import Evaluating, Given, evaluating
 from tests.support.evaluator_faults import COUNTED, NAMES, assert_each_once, killed_under_load
 from tests.support.judge_server import BY_TURNS, JudgeServer
