@@ -41,7 +41,8 @@ machine: setup
 	@$(BIN)/python -m tests.apache_kafka.prepare || echo "going on without Apache Kafka"
 
 test: check machine ## everything a release must pass (20 minutes)
-	@$(BIN)/pytest -q $(TWO_AT_A_TIME) --durations=10 tests/deploy tests/integration tests/contract tests/browser
+	@$(BIN)/pytest -q $(TWO_AT_A_TIME) --durations=10 tests/deploy tests/integration tests/contract
+	@$(BIN)/pytest -q tests/browser # its driver runs an event loop for as long as the browser is open
 
 fault: machine ## long, seeded fault suites: make fault SEED=1
 	@$(BIN)/pytest -q tests/simulation tests/fault --seed $(or $(SEED),1) --schedules 10000

@@ -81,7 +81,7 @@ def test_the_files_that_the_life_of_a_trace_names_exist() -> None:
 
 
 def test_make_run_shows_conversations_and_takes_the_example_of_the_readme(tmp_path: Path) -> None:
-    assert run("make --dry-run run").splitlines()[-1] == ".venv/bin/threadline dev --sample"
+    assert run("make --no-print-directory --dry-run run").splitlines()[-1] == ".venv/bin/threadline dev --sample"
     (example,) = PYTHON_BLOCKS
     script = tmp_path / "example.py"
     script.write_text(example)

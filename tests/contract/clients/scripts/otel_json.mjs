@@ -15,7 +15,10 @@ function within(parent, name, attributes) {
   return tracer.startSpan(name, { attributes, root: !parent }, under);
 }
 
-function turn(user, assistant) {
+// The clock of these spans counts milliseconds; what begins in the same one has no order.
+const nextMillisecond = () => new Promise((passed) => setTimeout(passed, 2));
+
+async function turn(user, assistant) {
   const words = (text) => text.split(" ").length;
   const said = (role, content) => JSON.stringify([{ role, parts: [{ type: "text", content }] }]);
   const conversation = { "gen_ai.conversation.id": "otel-json" };
@@ -29,6 +32,7 @@ function turn(user, assistant) {
     "gen_ai.usage.output_tokens": words(assistant),
   });
   model.end();
+  await nextMillisecond();
   const tool = within(agent, "execute_tool look_up", { "gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "look_up" });
   if (assistant) {
     agent.setAttribute("gen_ai.output.messages", said("assistant", assistant));
@@ -42,6 +46,6 @@ function turn(user, assistant) {
   agent.end();
 }
 
-turn("What is a span", "One step");
-turn("Are you there", "");
+await turn("What is a span", "One step");
+await turn("Are you there", "");
 await provider.shutdown();
