@@ -94,8 +94,9 @@ class ThreadsTable(Table):  # type: ignore[misc]
 
     async def _go_live(self, assignment: object, inputs: list[TP]) -> None:
         """Begin with the state that is restored, unless another assignment comes meanwhile."""
-        fenced = await self.fence.confirm(CHANGELOG)
         committed = await faust_internals.fetch_committed(self.app.consumer, inputs)
+        # After that: what a later owner committed would lead past records that the state read here does not contain.
+        fenced = await self.fence.confirm(CHANGELOG)
         # Faust does not seek where nothing was committed, and what it polled before would be passed over.
         starts = {place: committed.get(place.partition, (0, ""))[0] for place in inputs}
         if not await faust_internals.seek(self.app.consumer, starts) or self.owned.assignment is not assignment:
