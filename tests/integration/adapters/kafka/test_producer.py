@@ -1,6 +1,8 @@
 import asyncio
+import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import pytest
@@ -46,6 +48,17 @@ async def started(settings: KafkaSettings) -> EventProducer:
     await producer.start()
     await producer.partitions(TRACES)  # it knows the topic, as one that has published before
     return producer
+
+
+@contextmanager
+def paused(broker: Broker) -> Iterator[None]:
+    """The broker stands still: the signal is sent at once, but its many threads first end what they are at."""
+    broker.process.send_signal(signal.SIGSTOP)
+    try:
+        os.waitid(os.P_PID, broker.process.pid, os.WSTOPPED)
+        yield
+    finally:
+        broker.process.send_signal(signal.SIGCONT)
 
 
 def record(value: bytes, *, partition: int | None = None, key: bytes | None = None) -> Record:
@@ -167,15 +180,14 @@ async def test_a_broker_that_came_back_is_used_again(broker: Broker, settings: K
 
 async def test_a_cancelled_call_takes_back_what_was_not_sent(broker: Broker, settings: KafkaSettings) -> None:
     producer = await started(settings)
-    broker.process.send_signal(signal.SIGSTOP)
-    first = asyncio.create_task(producer.publish(TRACES, [record(b"first", partition=0)]))
-    await until(lambda: bool(producer._senders) and not producer._gathered)  # the first is on its way
-    second = asyncio.create_task(producer.publish(TRACES, [record(b"second", partition=0)]))
-    third = asyncio.create_task(producer.publish(TRACES, [record(b"third", partition=0)]))
-    await until(lambda: len(producer._gathered.get((TRACES.name, 0), ())) == 2)
-    second.cancel()
-    await asyncio.wait({second})
-    broker.process.send_signal(signal.SIGCONT)
+    with paused(broker):
+        first = asyncio.create_task(producer.publish(TRACES, [record(b"first", partition=0)]))
+        await until(lambda: bool(producer._senders) and not producer._gathered)  # the first is on its way
+        second = asyncio.create_task(producer.publish(TRACES, [record(b"second", partition=0)]))
+        third = asyncio.create_task(producer.publish(TRACES, [record(b"third", partition=0)]))
+        await until(lambda: len(producer._gathered.get((TRACES.name, 0), ())) == 2)
+        second.cancel()
+        await asyncio.wait({second})
     await within(asyncio.gather(first, third))
     await producer.stop()
 
@@ -187,15 +199,12 @@ async def test_a_broker_that_does_not_answer_holds_up_the_stop_for_a_bounded_tim
     broker: Broker, settings: KafkaSettings
 ) -> None:
     producer = await started(impatient(settings))
-    broker.process.send_signal(signal.SIGSTOP)
-    calls = [asyncio.create_task(producer.publish(TRACES, [record(b"x", partition=number)])) for number in range(4)]
-    await until(lambda: len(producer._senders) == 4)
-    try:
+    with paused(broker):
+        calls = [asyncio.create_task(producer.publish(TRACES, [record(b"x", partition=number)])) for number in range(4)]
+        await until(lambda: len(producer._senders) == 4)
         async with asyncio.timeout(10):
             await asyncio.gather(producer.stop(), return_exceptions=True)
             outcomes = await asyncio.gather(*calls, return_exceptions=True)
-    finally:
-        broker.process.send_signal(signal.SIGCONT)
 
     assert {type(outcome) for outcome in outcomes} == {BrokerUnavailable}
 
