@@ -153,6 +153,9 @@ class StreamSettings(BaseSettings):
     commit_interval_ms: int = Field(1000, ge=100)
     batch_records_max: int = Field(2000, ge=1)
     fetch_bytes_max: int = Field(64 * 1024 * 1024, ge=1024, description="Most bytes in one fetch from a broker.")
+    read_ahead_bytes_max: int = Field(
+        64 * 1024 * 1024, ge=1024, description="Most bytes of events read and not yet applied; a larger event is alone."
+    )
     stall_seconds_max: float = Field(60.0, gt=0, description="Without progress for this long the worker exits.")
     transactions: bool = Field(
         default=True,

@@ -7,7 +7,7 @@ from typing import Final
 
 from pipeline.adapters.telemetry import logs
 from pipeline.stream import lifecycle
-from pipeline.stream.bulk import Batch
+from pipeline.stream.batches import Batch, BatchQueue
 from pipeline.stream.commit import Checkpoints
 from pipeline.stream.lifecycle import LogRecord, Pause
 from pipeline.stream.partition import Partition
@@ -22,7 +22,7 @@ _Turns = defaultdict[int, asyncio.Lock]
 _log = logs.logger(__name__)
 
 
-async def apply_batches(batches: asyncio.Queue[Batch], checkpoints: Checkpoints) -> None:
+async def apply_batches(batches: BatchQueue, checkpoints: Checkpoints) -> None:
     """Apply batches for ever, those of one partition in order."""
     turns: _Turns = defaultdict(asyncio.Lock)
     takers = [asyncio.create_task(_take_batches(batches, checkpoints, turns)) for _ in range(AT_ONCE_MAX)]
@@ -34,11 +34,10 @@ async def apply_batches(batches: asyncio.Queue[Batch], checkpoints: Checkpoints)
         await asyncio.wait(takers)
 
 
-async def _take_batches(batches: asyncio.Queue[Batch], checkpoints: Checkpoints, turns: _Turns) -> None:
+async def _take_batches(batches: BatchQueue, checkpoints: Checkpoints, turns: _Turns) -> None:
     while True:
-        batch = await batches.get()
-        # Nothing is awaited from the queue to the end of that of the lock, so batches of a partition stay in order.
-        async with turns[batch.partition.number]:
+        # Nothing is awaited between the queue and the line for the lock, so batches of a partition stay in order.
+        async with batches.next() as batch, turns[batch.partition.number]:
             await _apply(batch, checkpoints)
 
 

@@ -12,6 +12,7 @@ from pipeline.adapters.kafka.connection import password_of, tls_context
 from pipeline.settings import KafkaSettings, Settings
 from pipeline.stream import faust_internals, table
 from pipeline.stream.agent import apply_batches
+from pipeline.stream.batches import BatchQueue
 from pipeline.stream.bulk import BulkApp, Intake
 from pipeline.stream.commit import Checkpoints
 from pipeline.stream.fence import Fence
@@ -51,6 +52,7 @@ def build(
         changelog=CHANGELOG.name,
         fetch_bytes_max=settings.stream.fetch_bytes_max,
         commit=checkpoints.commit_all,
+        batches=BatchQueue(bytes_max=settings.stream.read_ahead_bytes_max),
     )
     _declare_table(app, settings, clock, owned, ticker, fence)
     _declare_agent(app, checkpoints)

@@ -3,13 +3,10 @@
 Faust moves each record through four asyncio tasks, a lock and a queue (11 to 13 thousand records a second), and tracks
 the acknowledgement of each. Here what one poll brought for one partition is one batch; the agent takes batches from a
 queue of its own, and offsets are committed up to the last record that was applied.
-
-The queue is not one of Faust's on purpose: Faust empties its queues whenever flow is resumed, the last time after it
-has moved the positions to the committed offsets, and what was read in between would be lost.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -20,20 +17,12 @@ from faust.types import TP
 from mode.threads import WorkerThread
 
 from pipeline.stream import faust_internals
+from pipeline.stream.batches import Batch, BatchQueue
 from pipeline.stream.owned import Owned
-from pipeline.stream.partition import Partition
 from pipeline.topics import TRACES
 
-BATCHES_AHEAD_MAX: Final = 4
 POLL_SECONDS_MAX: Final = 0.25
 FETCH_WAIT_MS_MAX: Final = 250
-
-
-class Batch(NamedTuple):
-    """Records of one partition, in order, and the partition as it was owned when they were read."""
-
-    partition: Partition
-    records: Sequence[Any]
 
 
 @dataclass
@@ -44,7 +33,7 @@ class Intake:
     changelog: str
     fetch_bytes_max: int
     commit: Callable[[], Awaitable[bool]]
-    batches: asyncio.Queue[Batch] = field(default_factory=lambda: asyncio.Queue(BATCHES_AHEAD_MAX))
+    batches: BatchQueue
     polling: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a poll is under way."""
     turns: int = 0

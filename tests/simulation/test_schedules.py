@@ -14,6 +14,8 @@ from tests.simulation.simulation import Outcome, simulate
 
 SEEDS_APART = 1_000_000
 """The schedules of one --seed begin so far behind those of the one before."""
+FOUND_SOMETHING = (7_001_573,)
+"""An offset was committed between a worker's fence and its look at what is committed."""
 SCHEDULES_FOR_EVERYTHING = 100
 """In so many, each kind of fault has happened, and each consequence that one may have."""
 
@@ -44,6 +46,11 @@ def test_whatever_happens_all_that_is_said_follows_from_the_log(
     if schedules >= SCHEDULES_FOR_EVERYTHING:
         consequences = {"closed", "said twice", "fenced", "not confirmed", "ended by themselves", "recovered"}
         assert happened.keys() >= WEIGHTS.keys() | consequences
+
+
+@pytest.mark.parametrize("number", FOUND_SOMETHING)
+def test_a_schedule_that_once_found_a_defect_finds_none(number: int) -> None:
+    assert simulate(number).wrong == []
 
 
 def test_a_seed_gives_the_same_steps_each_time(seed: int) -> None:

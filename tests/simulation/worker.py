@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from pipeline.adapters.clock import Clock
 from pipeline.errors import BrokerUnavailable, Stalled
 from pipeline.stream.agent import apply_batches
+from pipeline.stream.batches import BatchQueue
 from pipeline.stream.bulk import Intake
 from pipeline.stream.commit import Checkpoints
 from pipeline.stream.fence import Fence, NoFence
@@ -96,6 +97,7 @@ class Worker:
             changelog=CHANGELOG.name,
             fetch_bytes_max=FETCH_BYTES_MAX,
             commit=self._checkpoints.commit_all,
+            batches=BatchQueue(bytes_max=FETCH_BYTES_MAX),
         )
         self._rebalances: Final = Rebalances(
             self,

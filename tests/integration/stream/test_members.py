@@ -28,8 +28,9 @@ SESSION_TIMEOUT_MS = 60_000
 
 LARGE_BYTES = 8 * 1024 * 1024
 LARGE_EVENTS = 40
-EVENTS_IN_HAND_MAX = 20
-"""Prefetched (one a partition), polled, queued (4), being applied (4), and as much again while they are decoded."""
+READ_AHEAD_BYTES_MAX = 2 * LARGE_BYTES
+EVENTS_IN_HAND_MAX = 12
+"""Prefetched and polled (one each a partition), queued or being applied (2), and as much again as they are read."""
 
 
 @pytest_asyncio.fixture
@@ -52,6 +53,7 @@ def env_of(kafka: KafkaSettings, instance_id: str) -> Mapping[str, str]:
     return {
         **{f"THREADLINE_KAFKA_{name.upper()}": str(getattr(kafka, name)) for name in names},
         "THREADLINE_STREAM_INSTANCE_ID": instance_id,
+        "THREADLINE_STREAM_READ_AHEAD_BYTES_MAX": str(READ_AHEAD_BYTES_MAX),
         "THREADLINE_OPERATION_PORT": "0",
     }
 

@@ -5,7 +5,7 @@ import pytest
 from pipeline.adapters.clock import ManualClock
 from pipeline.stream import agent, lifecycle
 from pipeline.stream.agent import apply_batches
-from pipeline.stream.bulk import Batch
+from pipeline.stream.batches import Batch, BatchQueue
 from pipeline.stream.commit import Checkpoints
 from pipeline.stream.partition import Partition
 from tests.unit.stream.logs import LOG_ID, Log, key, thread
@@ -25,9 +25,9 @@ async def applied(*batches: Batch) -> Recording:
         reply_partitions=16,
         clock=ManualClock(),
     )
-    queue: asyncio.Queue[Batch] = asyncio.Queue()
+    queue = BatchQueue(bytes_max=1000)
     for batch in batches:
-        queue.put_nowait(batch)
+        await queue.put(batch)
     agent = asyncio.create_task(apply_batches(queue, checkpoints))
     for _ in range(20):
         await asyncio.sleep(0)
@@ -51,8 +51,8 @@ async def test_a_batch_of_a_lost_partition_is_dropped() -> None:
 async def test_a_partition_lost_in_the_middle_of_a_batch_is_left_there() -> None:
     _, partition = owned_after(Log())
     log = Log().command("close", thread("a")).trace(key("b"))
-    queue: asyncio.Queue[Batch] = asyncio.Queue()
-    queue.put_nowait(Batch(partition, log.records))
+    queue = BatchQueue(bytes_max=1000)
+    await queue.put(Batch(partition, log.records))
     owned, _ = owned_after(Log())
     broker = Recording()
     checkpoints = Checkpoints(
@@ -100,9 +100,9 @@ async def test_a_partition_that_waits_for_its_outputs_does_not_hold_up_another(m
             raise AssertionError("nobody waits for an answer")
 
     records = Log().trace(key("a")).trace(key("b")).trace(key("c")).records
-    queue: asyncio.Queue[Batch] = asyncio.Queue()
+    queue = BatchQueue(bytes_max=1000)
     for batch in (Batch(waiting, records[:2]), Batch(going_on, records), Batch(waiting, records[2:])):
-        queue.put_nowait(batch)
+        await queue.put(batch)
     applying = asyncio.create_task(apply_batches(queue, Holding()))  # type: ignore[arg-type]
     for _ in range(50):
         await asyncio.sleep(0)

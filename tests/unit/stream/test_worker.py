@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.errors import Stalled
 from pipeline.stream import worker
+from pipeline.stream.batches import BatchQueue
 from pipeline.stream.bulk import Intake
 from pipeline.stream.owned import Owned
 from tests.unit.stream.logs import LOG_ID
@@ -14,13 +15,17 @@ async def commit() -> bool:
 
 
 async def test_a_consumer_loop_that_does_not_turn_is_stalled() -> None:
-    intake = Intake(Owned(LOG_ID), changelog="changelog", fetch_bytes_max=1, commit=commit)
+    intake = Intake(
+        Owned(LOG_ID), changelog="changelog", fetch_bytes_max=1, commit=commit, batches=BatchQueue(bytes_max=1)
+    )
     with pytest.raises(Stalled, match="has not moved"):
         await worker._watch(intake, 0.001)
 
 
 async def test_a_consumer_loop_that_turns_is_left_alone() -> None:
-    intake = Intake(Owned(LOG_ID), changelog="changelog", fetch_bytes_max=1, commit=commit)
+    intake = Intake(
+        Owned(LOG_ID), changelog="changelog", fetch_bytes_max=1, commit=commit, batches=BatchQueue(bytes_max=1)
+    )
     watching = asyncio.create_task(worker._watch(intake, 0.0))
     for _ in range(100):
         intake.turns += 1
