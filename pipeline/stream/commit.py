@@ -33,7 +33,7 @@ from pipeline.stream.owned import Owned
 from pipeline.stream.partition import REACHED_KEY, Checkpoint, Output, Partition, SessionChange
 from pipeline.stream.table import CHANGELOG
 
-ENCODE_SLICE_MAX: Final = 500
+ENCODE_SLICE_MAX: Final = 200
 STATE_SLICE_MAX: Final = 4000
 SWEEP_SLICE_MAX: Final = 4000
 """So many outputs, states or markers are worked on before others have a turn."""

@@ -24,7 +24,7 @@ from pipeline.stream.sessions import be_active
 from pipeline.stream.timeouts import is_valid
 
 SLICE_RECORDS_MAX: Final = 500
-SLICE_DEADLINES_MAX: Final = 1000
+SLICE_DEADLINES_MAX: Final = 250
 
 _THREAD_MARK: Final = b"thread\t"
 _TRACE: Final = (HEADER_KIND, b"trace")
