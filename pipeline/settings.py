@@ -231,6 +231,9 @@ class SinksSettings(BaseSettings):
     batch_bytes_max: int = Field(32 * 1024 * 1024, ge=1024)
     batch_age_ms_max: int = Field(1000, ge=10, description="Under load a batch is written at least this often.")
     idle_flush_ms: int = Field(100, ge=10, description="With nothing more to read a batch is written after this.")
+    fold_rows_max: int = Field(
+        100_000, ge=1, description="Rows of a table that are folded at once, where several batches wait for it."
+    )
     buffered_bytes_max: int = Field(
         192 * 1024 * 1024, ge=1024, description="Rows in hand, of all tables; above this nothing more is read."
     )

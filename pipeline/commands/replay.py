@@ -109,7 +109,11 @@ def _intake(settings: Settings, clock: Clock, lanes: Mapping[Table, Lane], log_i
 async def _lanes(settings: Settings, client: ClickHouse, clock: Clock) -> AsyncIterator[Mapping[Table, Lane]]:
     async with EventProducer(settings.kafka, client_id=_CLIENT_ID) as producer:
         writers = {table: Writer(table, client, producer, clock, settings.sinks) for table in TABLES}
-        lanes = {table: Lane(table.name, writer.store, writer.fold, lambda: None) for table, writer in writers.items()}
+        rows_max = settings.sinks.fold_rows_max
+        lanes = {
+            table: Lane(table.name, writer.store, writer.fold, lambda: None, fold_rows_max=rows_max)
+            for table, writer in writers.items()
+        }
         try:
             yield lanes
         finally:

@@ -1,6 +1,7 @@
 """`threadline sink`: the sinks stage, which stores events in ClickHouse."""
 
 import asyncio
+from typing import Final
 
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.telemetry import logs
@@ -8,6 +9,11 @@ from pipeline.adapters.telemetry.health import Health
 from pipeline.commands import stage_process
 from pipeline.settings import Settings
 from pipeline.sinks import loop
+
+GC_THRESHOLDS: Final = (50_000, 20, 100)
+"""See `stage_process.collect_seldom`. A record is an object or two that are in no cycle and live until they are stored,
+tens of thousands at once. With Python's own thresholds looking at them took 2.9 of 12.6 µs of CPU a record, with these
+nothing that could be told from noise."""
 
 _log = logs.logger(__name__)
 
@@ -22,4 +28,5 @@ def run(settings: Settings) -> int:
 
         await loop.run(settings, SystemClock(), ready=ready, stop=stop, live_while=health.live_while)
 
+    stage_process.collect_seldom(GC_THRESHOLDS)
     return stage_process.run("sinks", settings, body)

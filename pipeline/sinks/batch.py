@@ -82,8 +82,8 @@ class Batch:
         self.skips: Final[list[Skip]] = []
         self.own: Covered | None = None
         """What its own rows cover, once they are inserted."""
-        self.covered: Final[list[Covered]] = []
-        """All that was inserted of it, replays where they stood first: this is left to be folded."""
+        self.replayed: Final[list[Covered]] = []
+        """What its replays cover where they stood first, once they are inserted."""
         self.firsts: Final[dict[int, int]] = {}
         """The smallest offset of each partition: nothing from here on may be committed before this is written."""
         self.bytes = 0

@@ -1,31 +1,37 @@
-"""The way of one table: a batch fills while the one before it is inserted, and the one before that folded."""
+"""The way of one table: a batch fills while the one before it is inserted, and those before that are folded."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 from pipeline.adapters.telemetry.logs import logger
 from pipeline.sinks.batch import Batch
 
 _LOG: Final = logger(__name__)
-Step = Callable[[Batch], Coroutine[Any, Any, None]]
+Store = Callable[[Batch], Coroutine[Any, Any, None]]
+Fold = Callable[[Sequence[Batch]], Coroutine[Any, Any, None]]
 
 
 class Lane:
-    """At most one batch in each step, so that rows of a table are stored, and folded, in the order of their offsets.
+    """At most one insert and one fold at a time, so that rows are stored, and folded, in the order of their offsets.
 
-    `store` and `fold` return when a batch is stored, and folded; `on_end` is called when one of them ends, however it
-    ends. A batch is outstanding until it is folded.
+    What is stored while a fold runs is folded together by the next one, up to `fold_rows_max` records: much of what
+    folding costs is reading what a thread already has, and that is the same for one batch and for several.
+
+    `store` and `fold` return when a batch is stored, and some are folded; `on_end` is called when one of them ends,
+    however it ends. A batch is outstanding until it is folded.
     """
 
-    def __init__(self, name: str, store: Step, fold: Step, on_end: Callable[[], None]) -> None:
+    def __init__(self, name: str, store: Store, fold: Fold, on_end: Callable[[], None], *, fold_rows_max: int) -> None:
         self._name: Final = name
         self._store: Final = store
         self._fold: Final = fold
         self._on_end: Final = on_end
+        self._fold_rows_max: Final = fold_rows_max
         self.filling: Batch | None = None
         self.storing: Batch | None = None
-        self.folding: Batch | None = None
+        self.stored: list[Batch] = []
+        self.folding: list[Batch] = []
         self._store_task: asyncio.Task[None] | None = None
         self._fold_task: asyncio.Task[None] | None = None
 
@@ -46,14 +52,13 @@ class Lane:
 
     @property
     def tasks(self) -> list[asyncio.Task[None]]:
-        """What to wait for before the next `finish`: not for an insert that ended and waits for the fold before it."""
-        return [
-            task for task in self._tasks() if task is not self._store_task or not task.done() or self.folding is None
-        ]
+        """What to wait for before the next `finish`: not for an insert that ended and waits for a fold to end."""
+        return [task for task in self._tasks() if task is not self._store_task or not task.done() or not self.folding]
 
     def outstanding(self) -> list[Batch]:
         """Return what is not yet stored and folded."""
-        return [batch for batch in (self.folding, self.storing, self.filling) if batch is not None]
+        later = [batch for batch in (self.storing, self.filling) if batch is not None]
+        return [*self.folding, *self.stored, *later]
 
     def write(self) -> None:
         """Begin to store what has filled; only where `can_write`."""
@@ -64,34 +69,41 @@ class Lane:
         self._store_task = self._begin(self._store(batch))
 
     def finish(self) -> bool:
-        """Go on with what has ended; tell whether a batch was folded since the last call.
+        """Go on with what has ended; tell whether anything was folded since the last call.
 
-        Raises what a step raised; the batch then stays outstanding, and nothing after it is written.
+        Raises what a step raised; its batches then stay outstanding, and nothing after them is written.
         """
         has_folded = False
         if self._fold_task is not None and self._fold_task.done():
             task, self._fold_task = self._fold_task, None
             task.result()
-            self.folding = None
+            self.folding = []
             has_folded = True
-        if (
-            self._store_task is not None
-            and self._store_task.done()
-            and self.folding is None
-            and self.storing is not None
-        ):
-            task, self._store_task = self._store_task, None
-            task.result()
-            self.folding, self.storing = self.storing, None
-            self.folding.release()
+        self._take_stored()
+        if self.stored and not self.folding:
+            self.folding, self.stored = self.stored, []
             self._fold_task = self._begin(self._fold(self.folding))
+            self._take_stored()
         return has_folded
+
+    def _take_stored(self) -> None:
+        """Let a batch that was stored wait for its fold, where those that wait leave room for it."""
+        if self._store_task is None or not self._store_task.done() or self.storing is None:
+            return
+        if self.stored and sum(one.records for one in (*self.stored, self.storing)) > self._fold_rows_max:
+            return
+        task, self._store_task = self._store_task, None
+        task.result()
+        self.storing.release()
+        self.stored.append(self.storing)
+        self.storing = None
 
     async def abandon(self) -> None:
         """Forget what is not stored: it will be read again."""
         tasks = self._tasks()
         self._store_task = self._fold_task = None
-        self.folding = self.storing = self.filling = None
+        self.storing = self.filling = None
+        self.stored, self.folding = [], []
         for task in tasks:
             task.cancel()
             await asyncio.wait({task})

@@ -69,7 +69,10 @@ class Sink:
         self._wake: Final = asyncio.Event()
         writers = {table: writer_of(table) for table in TABLES}
         self._lanes: Final = {
-            table: Lane(table.name, writer.store, writer.fold, self._wake.set) for table, writer in writers.items()
+            table: Lane(
+                table.name, writer.store, writer.fold, self._wake.set, fold_rows_max=settings.sinks.fold_rows_max
+            )
+            for table, writer in writers.items()
         }
         self._progress: Final = Progress()
         self._held_until: Final[dict[LogPartition, float]] = {}

@@ -84,3 +84,23 @@ def covering(log_id: UUID, topic: str, records: Sequence[Placed]) -> Covered:
     times = [record.appended_at_ms for record in records]
     offsets = {partition: Span(first, lasts[partition]) for partition, first in firsts.items()}
     return Covered(log_id, topic, offsets, len(records), min(times), max(times))
+
+
+def together(parts: Sequence[Covered]) -> Covered:
+    """Return what `parts`, at least one, all of one topic and log, cover together.
+
+    Between the offsets of two parts it may cover others, so it is good for finding rows, not as a token.
+    """
+    offsets: dict[int, Span] = {}
+    for part in parts:
+        for partition, span in part.offsets.items():
+            known = offsets.get(partition, span)
+            offsets[partition] = Span(min(known.first, span.first), max(known.last, span.last))
+    return Covered(
+        parts[0].log_id,
+        parts[0].topic,
+        offsets,
+        sum(part.rows for part in parts),
+        min(part.appended_from_ms for part in parts),
+        max(part.appended_to_ms for part in parts),
+    )

@@ -1,4 +1,4 @@
-"""Write one batch: insert, isolate what is poison, set that aside; then fold; then its offsets may be committed."""
+"""Write a batch: insert, isolate what is poison, set that aside; then fold; then its offsets may be committed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,7 +18,7 @@ from pipeline.sinks.dead_letters import DeadLetterLimit, letters_of
 from pipeline.sinks.fold import FOLDS, fold
 from pipeline.sinks.insert import insert_rows, insert_scattered, insert_skips
 from pipeline.sinks.isolate import pieces_of
-from pipeline.sinks.ranges import Covered, covering
+from pipeline.sinks.ranges import Covered, covering, together
 from pipeline.sinks.replays import markers_of, shares_of
 from pipeline.sinks.routes import CONTROLS, Router, Table
 from pipeline.sinks.splice import value_of
@@ -53,7 +53,6 @@ class Writer:
             refused = await self._isolated(batch.rows, lambda rows: self._insert(batch, covered, rows))
             poison += [_poison_of(row, refusal) for row, refusal in refused]
             batch.own = covered
-            batch.covered.append(covered)
         if batch.replays:
             poison += await self._store_replays(batch)
         if poison:
@@ -63,15 +62,17 @@ class Writer:
         if batch.replays or batch.skips:
             await self._until_done(lambda: self._note(batch))
 
-    async def fold(self, batch: Batch) -> None:
-        """Fold what was stored of `batch`; afterwards its offsets may be committed."""
-        for covered in batch.covered:
-            if self.table.name in FOLDS:
+    async def fold(self, batches: Sequence[Batch]) -> None:
+        """Fold what was stored of `batches`, together; afterwards their offsets may be committed."""
+        own = [batch.own for batch in batches if batch.own is not None]
+        replayed = [covered for batch in batches for covered in batch.replayed]
+        if self.table.name in FOLDS:
+            for covered in [together(own), *replayed] if own else replayed:
                 started = self._clock.monotonic()
                 await self._until_done(lambda covered=covered: self._fold_once(covered))  # type: ignore[misc]
                 metrics.SINKS_FOLD_SECONDS.labels(self.table.name).observe(self._clock.monotonic() - started)
-        if batch.own is not None:
-            self._observe_latency(batch.own)
+        for covered in own:
+            self._observe_latency(covered)
 
     async def _isolated(
         self, rows: Sequence[Row], insert: Callable[[Sequence[Row]], Awaitable[None]]
@@ -117,7 +118,7 @@ class Writer:
                 origin = origin_of[log_id, row.partition, row.offset]
                 poison.append(_poison_of(row, refusal)._replace(value=replays[origin].value, origin=origin))
             if table is self.table:
-                batch.covered.append(covering(log_id, batch.topic, rows))
+                batch.replayed.append(covering(log_id, batch.topic, rows))
         metrics.SINKS_REPLAYS.labels(batch.topic).inc(len(batch.replays))
         return poison
 

@@ -30,7 +30,7 @@ def batch(rows: int, poison: set[int]) -> Batch:
 
 async def store_and_fold(writer: Writer, made: Batch) -> None:
     await writer.store(made)
-    await writer.fold(made)
+    await writer.fold([made])
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def lanes() -> dict[object, Lane]:
     async def never(_: Batch) -> None:
         await asyncio.Event().wait()
 
-    return {table: Lane(table.name, never, never, lambda: None) for table in TABLES}
+    return {table: Lane(table.name, never, never, lambda: None, fold_rows_max=1) for table in TABLES}
 
 
 def intake(lanes: dict[object, Lane], rows_max: int = 100) -> Intake:

@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
@@ -15,22 +16,22 @@ def batch(offset: int = 0, *, rows_max: int = 1) -> Batch:
 
 
 class Storage:
-    """Stores, and folds, a batch when told to."""
+    """Stores a batch, and folds some, when told to."""
 
     def __init__(self) -> None:
         self.open = asyncio.Event()
         self.folds = asyncio.Event()
         self.stored: list[Batch] = []
-        self.folded: list[Batch] = []
+        self.folded: list[list[Batch]] = []
         self.ends = 0
 
     async def write(self, written: Batch) -> None:
         await self.open.wait()
         self.stored.append(written)
 
-    async def fold(self, written: Batch) -> None:
+    async def fold(self, written: Sequence[Batch]) -> None:
         await self.folds.wait()
-        self.folded.append(written)
+        self.folded.append(list(written))
 
     def end(self) -> None:
         self.ends += 1
@@ -44,7 +45,7 @@ async def ended(lane: Lane) -> bool:
 
 async def test_one_batch_fills_while_the_one_before_it_is_written() -> None:
     storage = Storage()
-    lane = Lane("t", storage.write, storage.fold, storage.end)
+    lane = Lane("t", storage.write, storage.fold, storage.end, fold_rows_max=2)
     first, second = batch(0), batch(1)
 
     lane.filling = first
@@ -60,37 +61,53 @@ async def test_one_batch_fills_while_the_one_before_it_is_written() -> None:
     assert (lane.can_write, lane.is_blocked, lane.outstanding()) == (True, False, [first, second])
     assert await ended(lane)
     assert lane.outstanding() == [second]
-    assert (storage.stored, storage.folded, storage.ends) == ([first], [first], 2)
+    assert (storage.stored, storage.folded, storage.ends) == ([first], [[first]], 2)
 
 
-async def test_one_batch_is_stored_while_the_one_before_it_is_folded_and_waits_for_its_turn() -> None:
+async def test_what_is_stored_during_a_fold_is_folded_together_up_to_a_number_of_records() -> None:
     storage = Storage()
-    lane = Lane("t", storage.write, storage.fold, storage.end)
-    first, second, third = batch(0), batch(1), batch(2)
+    lane = Lane("t", storage.write, storage.fold, storage.end, fold_rows_max=2)
+    batches = [batch(offset) for offset in range(5)]
     storage.open.set()
-    for one in (first, second):
+    for one in batches[:4]:
         lane.filling = one
         lane.write()
         assert not await ended(lane)
-    lane.filling = third
+    lane.filling = batches[4]
 
-    assert storage.stored == [first, second]
-    assert (lane.can_write, lane.outstanding()) == (False, [first, second, third])
+    assert storage.stored == batches[:4]
+    assert (lane.can_write, lane.outstanding()) == (False, batches), "there is no room for the fourth among the stored"
     assert [task.done() for task in lane.tasks] == [False], "to wait for what has ended would be to wait for nothing"
+    assert lane.bytes == 5 * 2, "what waits to be folded holds no records"
     storage.folds.set()
     assert await ended(lane)
-    assert (lane.can_write, lane.outstanding()) == (True, [second, third])
+    assert (lane.can_write, lane.outstanding()) == (True, batches[1:])
     assert await ended(lane)
-    assert storage.folded == [first, second]
+    assert await ended(lane)
+    assert (storage.folded, lane.outstanding()) == ([batches[:1], batches[1:3], batches[3:4]], batches[4:])
+
+
+async def test_a_batch_larger_than_a_fold_may_be_is_folded_alone() -> None:
+    storage = Storage()
+    lane = Lane("t", storage.write, storage.fold, storage.end, fold_rows_max=0)
+    storage.open.set()
+    for offset in range(3):
+        lane.filling = batch(offset)
+        lane.write()
+        assert not await ended(lane)
+
+    storage.folds.set()
+    assert [await ended(lane) for _ in range(3)] == [True, True, True]
+    assert [len(folded) for folded in storage.folded] == [1, 1, 1]
 
 
 async def test_a_fold_that_failed_leaves_its_batch_outstanding_and_nothing_more_is_folded() -> None:
     storage = Storage()
 
-    async def fail(_: Batch) -> None:
+    async def fail(_: Sequence[Batch]) -> None:
         raise FatalError("no")
 
-    lane = Lane("t", storage.write, fail, storage.end)
+    lane = Lane("t", storage.write, fail, storage.end, fold_rows_max=2)
     storage.open.set()
     lane.filling = first = batch(0)
     lane.write()
@@ -107,7 +124,7 @@ async def test_a_fold_that_failed_leaves_its_batch_outstanding_and_nothing_more_
 
 async def test_a_lane_is_open_while_its_next_batch_is_not_full() -> None:
     storage = Storage()
-    lane = Lane("t", storage.write, storage.fold, storage.end)
+    lane = Lane("t", storage.write, storage.fold, storage.end, fold_rows_max=2)
     lane.filling = batch()
     lane.write()
     lane.filling = batch(rows_max=2)
@@ -117,10 +134,10 @@ async def test_a_lane_is_open_while_its_next_batch_is_not_full() -> None:
 
 
 async def test_after_a_write_that_failed_nothing_more_is_written_or_settled() -> None:
-    async def fail(_: Batch) -> None:
+    async def fail(_: object) -> None:
         raise FatalError("no")
 
-    lane = Lane("t", fail, fail, lambda: None)
+    lane = Lane("t", fail, fail, lambda: None, fold_rows_max=2)
     lane.filling = failed = batch()
     lane.write()
     await asyncio.wait(lane.tasks)
@@ -134,7 +151,7 @@ async def test_after_a_write_that_failed_nothing_more_is_written_or_settled() ->
 
 async def test_what_is_abandoned_is_not_outstanding_any_more() -> None:
     storage = Storage()
-    lane = Lane("t", storage.write, storage.fold, storage.end)
+    lane = Lane("t", storage.write, storage.fold, storage.end, fold_rows_max=2)
     lane.filling = batch()
     lane.write()
     lane.filling = batch(1)

@@ -3,7 +3,7 @@ from uuid import UUID
 
 from pipeline.sinks import ranges
 from pipeline.sinks.batch import Row
-from pipeline.sinks.ranges import Span, covering
+from pipeline.sinks.ranges import Span, covering, together
 
 LOG_ID = UUID(int=1)
 
@@ -49,3 +49,14 @@ def test_append_times_are_no_part_of_a_token() -> None:
     later = [at(row.partition, row.offset, row.appended_at_ms + 1) for row in ROWS]
 
     assert covering(LOG_ID, "t", ROWS).token("x") == covering(LOG_ID, "t", later).token("x")
+
+
+def test_batches_together_cover_from_the_first_offset_to_the_last_of_each_partition() -> None:
+    parts = [covering(LOG_ID, "traces", rows) for rows in (ROWS, [at(2, 1, 95)], [at(0, 10, 130), at(1, 1, 120)])]
+
+    covered = together(parts)
+
+    assert covered.offsets == {0: Span(7, 10), 1: Span(1, 3), 2: Span(1, 1)}
+    assert (covered.rows, covered.appended_from_ms, covered.appended_to_ms) == (6, 90, 130)
+    assert (covered.log_id, covered.topic) == (LOG_ID, "traces")
+    assert together(parts[:1]) == parts[0]
