@@ -156,7 +156,7 @@ def replay(*, topic: str, begin: str | None, end: str | None, as_json: bool) -> 
 @threadline.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of lines.")
 def rebuild(*, as_json: bool) -> None:
-    """Make the folded tables, which reading lists come from, anew from the events."""
+    """Make the tables that reading lists come from anew from the events: traces, spans, threads, sessions."""
     from pipeline.commands import rebuild as command  # noqa: PLC0415
 
     command.run(settings.load(), as_json=as_json)
