@@ -14,6 +14,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from pipeline.adapters.clickhouse.client import ClickHouse, new_token
+from pipeline.adapters.clickhouse.cluster import local
 from pipeline.settings import Settings
 from pipeline.sinks.fold import fold
 from pipeline.sinks.ranges import Covered, Span
@@ -52,7 +53,7 @@ async def rebuild(client: ClickHouse, console: Console, *, events_per_fold: int 
     Threads are folded with what they are made of: with traces, and again with spans.
     """
     for table in _EMPTIED:
-        await client.command(f"TRUNCATE TABLE {table}")
+        await client.command(f"TRUNCATE TABLE {client.stored(table)}")
     counts: dict[str, int] = {}
     for events, folded in FOLDED.items():
         chunks = await client.rows(_CHUNKS.replace("{table}", _FIELDS[events]), {"events_per_fold": events_per_fold})
@@ -67,8 +68,9 @@ async def rebuild(client: ClickHouse, console: Console, *, events_per_fold: int 
 async def _tell_sessions(client: ClickHouse) -> int:
     """Put what every session said into `thread_sessions`, by the SELECT of the view that keeps it."""
     view = (await client.rows(_SESSION_VIEW, {"view": "thread_sessions_view"}))[0]["as_select"]
+    view = view.replace(local("thread_events"), "thread_events")  # on a cluster it reads what comes into its shard
     await client.command(
-        f"INSERT INTO thread_sessions {view}",  # noqa: S608 - the view is ours
+        f"INSERT INTO thread_sessions {view}",
         settings={"insert_deduplication_token": new_token()},
     )
     return int((await client.rows(_SESSION_EVENTS))[0]["events"])
