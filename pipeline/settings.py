@@ -88,6 +88,9 @@ class ClickHouseSettings(BaseSettings):
     password_file: Path | None = Field(None, description="Holds the password; it wins over the variable.")
     tls: bool = Field(default=False, description="Speak HTTPS; the port is then 8443 as a rule.")
     tls_ca_file: Path | None = Field(None, description="Authorities that may sign the server; else the system's.")
+    cluster: str = Field(
+        "", pattern=r"^[\w.-]*$", description="The cluster that the tables are spread over; empty: one node."
+    )
     connect_timeout_seconds: float = Field(5.0, gt=0)
     request_timeout_seconds: float = Field(60.0, gt=0)
 

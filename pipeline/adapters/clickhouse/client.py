@@ -16,6 +16,7 @@ import aiohttp
 import clickhouse_connect
 from clickhouse_connect.driver.exceptions import Error as DriverError
 
+from pipeline.adapters.clickhouse import cluster
 from pipeline.adapters.clickhouse.failures import failure_of
 from pipeline.errors import InvalidSettings, StorageUnavailable
 from pipeline.settings import ClickHouseSettings
@@ -59,7 +60,8 @@ class ClickHouse:
 
     def __init__(self, settings: ClickHouseSettings, *, query_settings: Mapping[str, str | int] = {}) -> None:
         self.settings: Final = settings
-        self._query_settings: Final = dict(query_settings)
+        self._always: Final = dict(cluster.SETTINGS) if settings.cluster else {}
+        self._query_settings: Final = {**self._always, **query_settings}
         self._connecting: Final = asyncio.Lock()
         self._client: Any = None
 
@@ -90,7 +92,8 @@ class ClickHouse:
         With a `token` that the table remembers nothing is stored again; without one the rows are stored in any case.
         The number includes the rows that materialized views wrote, and those of a token that was known.
         """
-        settings = _INSERT_SETTINGS | {"insert_deduplication_token": new_token() if token is None else token}
+        token = new_token() if token is None else token
+        settings = self._always | _INSERT_SETTINGS | {"insert_deduplication_token": token}
         # A file, not bytes: the library neither copies it nor sends it a second time by itself.
         body = io.BytesIO(b"\n".join(lines))
         with _sorted_failures():
@@ -102,7 +105,7 @@ class ClickHouse:
 
     async def insert_columns(self, table: str, names: Sequence[str], columns: Sequence[Sequence[object]]) -> None:
         """Insert columns of Python values in the native format, in any case; the sinks' way is `insert_lines`."""
-        settings = {"insert_deduplication_token": new_token(), "async_insert": 0}
+        settings = self._always | {"insert_deduplication_token": new_token(), "async_insert": 0}
         with _sorted_failures():
             client = await self._connected()
             await client.insert(table, columns, column_names=names, column_oriented=True, settings=settings)
@@ -133,10 +136,14 @@ class ClickHouse:
     ) -> None:
         """Run a statement that returns no rows, and wait for its end."""
         _check_bound(sql, parameters)
-        settings = {"async_insert": 0, "wait_end_of_query": 1, **settings}
+        settings = {**self._always, "async_insert": 0, "wait_end_of_query": 1, **settings}
         with _sorted_failures():
             client = await self._connected()
             await client.command(sql, parameters=dict(parameters), settings=settings)
+
+    def stored(self, table: str) -> str:
+        """Return what follows TABLE in a statement that changes rows or parts of `table`, wherever they are."""
+        return cluster.stored(table, self.settings.cluster)
 
     async def _connected(self) -> Any:
         async with self._connecting:

@@ -1,16 +1,18 @@
 """Bring the tables to what `schemas/clickhouse` declares: numbered files, in order, once each, only forward.
 
+The files say what is on one node; where a cluster is set, `cluster` says the same for all of its nodes.
 A file counts as applied when all its statements ran; they are written so that a second run does no harm, since a
 crash may come in between. What was applied is kept, with the checksum of the file, in the table `schema_migrations`.
 """
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from pipeline.adapters.clickhouse.client import ClickHouse
+from pipeline.adapters.clickhouse.cluster import on_cluster, rendered
 from pipeline.adapters.clickhouse.schema_lock import schema_lock
 from pipeline.adapters.clickhouse.statements import split_statements
 from pipeline.errors import SchemaMismatch
@@ -26,8 +28,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations
     applied_at DateTime64(3, 'UTC') DEFAULT now64(3)
 )
 ENGINE = ReplacingMergeTree
-ORDER BY number
-"""
+ORDER BY number"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +63,14 @@ async def apply(client: ClickHouse) -> list[str]:
     StorageUnavailable where ClickHouse does not answer.
     """
     await _ensure_database(client)
-    await client.command(_TABLE)
+    for statement in rendered(_TABLE.strip(), client.settings.cluster):
+        await client.command(statement)
     if not pending(declared(), await _applied(client)):
         return []
     async with schema_lock(client):
         missing = pending(declared(), await _applied(client))
         for migration in missing:
-            for statement in split_statements(migration.sql):
+            for statement in statements_of(migration, client.settings.cluster):
                 await client.command(statement)
             await client.command(
                 "INSERT INTO schema_migrations (number, name, checksum) "
@@ -76,6 +78,12 @@ async def apply(client: ClickHouse) -> list[str]:
                 {"number": migration.number, "name": migration.name, "checksum": migration.checksum},
             )
     return [migration.name for migration in missing]
+
+
+def statements_of(migration: Migration, cluster: str) -> Iterator[str]:
+    """Yield what a file says, for one node where `cluster` is '', else for the nodes of that cluster."""
+    for statement in split_statements(migration.sql):
+        yield from rendered(statement, cluster)
 
 
 def pending(migrations: Iterable[Migration], applied: dict[int, tuple[str, str]]) -> list[Migration]:
@@ -103,4 +111,5 @@ async def _ensure_database(client: ClickHouse) -> None:
     if wanted == "default":
         return
     async with ClickHouse(client.settings.model_copy(update={"database": "default"})) as root:
-        await root.command("CREATE DATABASE IF NOT EXISTS {database:Identifier}", {"database": wanted})
+        here = on_cluster(client.settings.cluster)
+        await root.command(f"CREATE DATABASE IF NOT EXISTS {{database:Identifier}}{here}", {"database": wanted})

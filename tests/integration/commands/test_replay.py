@@ -5,13 +5,19 @@ from typing import Any
 
 import uuid_utils.compat as uuids
 
+from pipeline.events.identity import NIL_ID, thread_model_id
+from pipeline.events.spans import SpanEvent
+from pipeline.events.threads import ThreadEvent
 from pipeline.events.traces import TraceEvent
 from pipeline.sinks.reconciliation import balance_all
-from pipeline.topics import TRACES
+from pipeline.topics import SPANS, THREADS, TRACES
 from tests.support.command import run_here
 from tests.support.installation import PARTITIONS, Installation
 
 TABLES = ("trace_events", "trace_fields", "traces")
+FOLDED = ("traces", "spans", "thread_traces", "thread_sessions", "threads")
+
+_LARGEST = dict.fromkeys(FOLDED, "99 AS events, 'lie' AS environment") | {"thread_sessions": "99 AS changed_at_us"}
 
 
 def turns(count: int) -> list[TraceEvent]:
@@ -20,6 +26,21 @@ def turns(count: int) -> list[TraceEvent]:
     created = [TraceEvent(**shared, version_us=1, id=one, event="create", thread_id="t", input='"a"') for one in ids]
     moved = [TraceEvent(**shared, version_us=2, id=one, event="patch", thread_id="elsewhere") for one in ids[::3]]
     return created + moved
+
+
+def spans_of(traces: list[TraceEvent]) -> list[SpanEvent]:
+    shared: dict[str, Any] = {"workspace": "w", "version_us": 1, "received_at_us": 5, "usage": {"total_tokens": 3}}
+    return [SpanEvent(**shared, id=uuids.uuid7(), trace_id=trace.id, event="create") for trace in traces]
+
+
+def session_of(trace: TraceEvent, **said: Any) -> ThreadEvent:
+    assert trace.project_id
+    assert trace.thread_id
+    return ThreadEvent(
+        workspace="w", version_us=7, received_at_us=7, project_id=trace.project_id, thread_id=trace.thread_id,
+        thread_model_id=thread_model_id(trace.project_id, trace.thread_id), session_id="s", session_log_id=NIL_ID,
+        session_partition=0, first_offset=1, last_offset=2, opened_at_us=3, last_activity_at_us=4, **said,
+    )  # fmt: skip
 
 
 async def rows_of(installation: Installation, table: str) -> list[dict[str, Any]]:
@@ -36,13 +57,19 @@ async def test_a_range_is_stored_once_more_and_folded_tables_are_made_anew_with_
     installation: Installation,
 ) -> None:
     events = turns(60)
+    spans = spans_of(events[:20])
+    sessions = [session_of(events[0], event="opened"), session_of(events[0], event="closed", closed_at_us=9)]
     await installation.publish(TRACES, [event.record() for event in events])
+    await installation.publish(SPANS, [span.record() for span in spans])
+    await installation.publish(THREADS, [session.record() for session in sessions])
     sink = await installation.start_sink()
     await installation.stored()
     before = {table: await rows_of(installation, table) for table in TABLES}
 
     # What is there does not change, and who stores it all the time is not disturbed.
-    assert await run(installation, "replay", "--topic", "traces") == {"topic": "traces", "records": len(events)}
+    assert await run(installation, "replay", "--topic", "traces") == {
+        "topic": "traces", "records": len(events), "deleted": 0,
+    }  # fmt: skip
     assert {table: await rows_of(installation, table) for table in TABLES} == before
     late = await run(installation, "replay", "--topic", "traces", "--from", "2100-01-01")
     early = await run(installation, "replay", "--topic", "traces", "--from", "0", "--to", "1")
@@ -54,14 +81,16 @@ async def test_a_range_is_stored_once_more_and_folded_tables_are_made_anew_with_
     await run(installation, "replay", "--topic", "traces")
     assert {table: await rows_of(installation, table) for table in TABLES} == before
 
-    # A row that no event accounts for is gone, whatever its version.
-    await installation.client.command(
-        "INSERT INTO traces (workspace, project_id, thread_id, id, events, is_deleted) "
-        "SELECT workspace, project_id, thread_id, id, 99, 0 FROM traces FINAL LIMIT 5"
-    )
-    assert (await rows_of(installation, "traces")) != before["traces"]
-    assert await run(installation, "rebuild") == {"traces": len(events), "spans": 0}
-    assert {table: await rows_of(installation, table) for table in TABLES} == before
+    # Rows that no event accounts for are gone, whatever their version.
+    before = {table: await rows_of(installation, table) for table in (*TABLES, *FOLDED)}
+    for table in FOLDED:
+        await installation.client.command(
+            f"INSERT INTO {table} SELECT * REPLACE ({_LARGEST[table]}) FROM {table} FINAL LIMIT 5"  # noqa: S608
+        )
+        assert (await rows_of(installation, table)) != before[table], table
+    counts = {"traces": len(events), "spans": len(spans), "thread_sessions": len(sessions)}
+    assert await run(installation, "rebuild") == counts
+    assert {table: await rows_of(installation, table) for table in (*TABLES, *FOLDED)} == before
 
     assert sink.returncode is None
     balances = await balance_all(installation.kafka, installation.client)
