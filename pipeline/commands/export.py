@@ -22,7 +22,7 @@ from pipeline.query.conversations import conversations, count
 from pipeline.query.export import Form, JsonLines, written
 from pipeline.query.filters import Filter
 from pipeline.query.projects import project
-from pipeline.query.reader import Reader, query_settings
+from pipeline.query.reader import Reader, query_settings, reading_user
 from pipeline.query.rows import Thread, Trace
 from pipeline.query.statement import Scope
 from pipeline.query.turn_table import Csv
@@ -58,7 +58,8 @@ async def _export(
 ) -> None:
     clock = SystemClock()
     scope = Scope(wanted.workspace, project_id(wanted.workspace, wanted.project))
-    async with ClickHouse(settings.clickhouse, query_settings=query_settings(settings.query)) as client:
+    storage = reading_user(settings.clickhouse, settings.query)
+    async with ClickHouse(storage, query_settings=query_settings(settings.query)) as client:
         reader = Reader(client, settings.query, clock)
         await _check_project(reader, scope, wanted)
         lenient = await Regimes(reader, clock, lenient=False).is_lenient(wanted.workspace)
