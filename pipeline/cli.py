@@ -154,6 +154,36 @@ def replay(*, topic: str, begin: str | None, end: str | None, as_json: bool) -> 
 
 
 @threadline.command()
+@click.option("--project", required=True, help="The project's name.")
+@click.option("--workspace", default="default", show_default=True)
+@click.option(
+    "--filter",
+    "filter_",
+    default="",
+    metavar="FILTER",
+    help='Which threads, in the language of the SDK: status = "inactive" and tags contains "x".  [default: all]',
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["jsonl", "csv", "parquet"]),
+    default="jsonl",
+    show_default=True,
+    help="jsonl: a line a conversation; csv and parquet: a row a trace.",
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), default="-",
+    help="The file.  [default: the standard output]",
+)  # fmt: skip
+def export(*, project: str, workspace: str, filter_: str, format_: str, output: Path) -> None:
+    """Write whole conversations: threads, their traces, scores, comments and tags."""
+    from pipeline.commands import export as command  # noqa: PLC0415
+
+    wanted = command.Wanted(workspace=workspace, project=project, filter=filter_, format=format_)
+    command.run(settings.load(), wanted, None if str(output) == "-" else output)
+
+
+@threadline.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of lines.")
 def rebuild(*, as_json: bool) -> None:
     """Make the tables that reading lists come from anew from the events: traces, spans, threads, sessions."""

@@ -259,9 +259,18 @@ class QuerySettings(BaseSettings):
 
     model_config = _from("THREADLINE_QUERY_")
 
-    seconds_max: float = Field(30.0, gt=0, description="Longest time a query may take in ClickHouse.")
-    memory_bytes_max: int = Field(2 * 1024 * 1024 * 1024, ge=1024 * 1024)
-    concurrency_max: int = Field(16, ge=1)
+    clickhouse_user: str = Field(
+        "",
+        description="A user that may only read (deploy/clickhouse/query_user.sql); empty: THREADLINE_CLICKHOUSE_USER.",
+    )
+    clickhouse_password: SecretStr = SecretStr("")
+    clickhouse_password_file: Path | None = Field(None, description="Holds the password; it wins over the variable.")
+    seconds_max: float = Field(30.0, gt=0, description="Longest time a query may take in ClickHouse; then it is a 408.")
+    memory_bytes_max: int = Field(
+        2 * 1024 * 1024 * 1024, ge=1024 * 1024, description="Most memory of one query in ClickHouse; then it is a 413."
+    )
+    rows_read_max: int = Field(1_000_000_000, ge=1, description="Most rows that one query may read; then it is a 413.")
+    concurrency_max: int = Field(16, ge=1, description="Queries of one process that run at once.")
     queue_seconds_max: float = Field(5.0, gt=0, description="Longest wait for a place among them before a 429.")
     page_rows_max: int = Field(2000, ge=1)
 

@@ -65,6 +65,9 @@
 {{- if and .ingress.enabled (not .ingress.hosts) -}}
 {{- fail "serve.ingress.enabled needs at least one name in serve.ingress.hosts." -}}
 {{- end -}}
+{{- if and .clickhouse.user (not .clickhouse.existingSecret) -}}
+{{- fail "Set serve.clickhouse.existingSecret to the secret that holds the password of serve.clickhouse.user." -}}
+{{- end -}}
 {{- if and (or .ingress.enabled (ne .service.type "ClusterIP")) (not .keys.existingSecret) (not .openToAll) -}}
 {{- fail "Set serve.keys.existingSecret to the secret with the API keys: serve can be reached from outside the cluster, and without keys everybody could read and write. Set serve.openToAll where that is meant." -}}
 {{- end -}}

@@ -60,6 +60,9 @@ The settings of one process as YAML, name to value: what the chart knows, then `
 {{- $_ := set $settings "THREADLINE_GATEWAY_HOST" "0.0.0.0" -}}
 {{- $_ := set $settings "THREADLINE_GATEWAY_PORT" 8080 -}}
 {{- $_ := set $settings "THREADLINE_GATEWAY_SHUTDOWN_SECONDS" $own.drainSeconds -}}
+{{- if $own.clickhouse.user -}}
+{{- $_ := set $settings "THREADLINE_QUERY_CLICKHOUSE_USER" $own.clickhouse.user -}}
+{{- end -}}
 {{- if $own.policy -}}
 {{- $_ := set $settings "THREADLINE_GATEWAY_POLICY_FILE" "/etc/threadline/policy/policy.json" -}}
 {{- end -}}
@@ -89,6 +92,17 @@ The settings of one process as YAML, name to value: what the chart knows, then `
     secretKeyRef:
       name: {{ include "threadline.clickhouseSecret" .root }}
       key: {{ include "threadline.clickhouseSecretKey" .root }}
+{{- end }}
+{{- if eq .component "serve" }}
+{{- with .root.Values.serve.clickhouse }}
+{{- if .user }}
+- name: THREADLINE_QUERY_CLICKHOUSE_PASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ .existingSecret }}
+      key: {{ .existingSecretKey }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if eq .component "evaluate" }}
 {{- with .root.Values.evaluate.judge }}

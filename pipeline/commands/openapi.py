@@ -120,6 +120,7 @@ QUERIES: Final[Mapping[str, Sequence[str]]] = {
     "GET /traces/{id}": ("truncate",),
     "GET /traces/exists": (*_PROJECT, "source", "thread_only"),
     "GET /traces/threads": (*_PROJECT, *_PAGE),
+    "GET /traces/threads/export": (*_PROJECT, "filter", "filters"),
     "GET /traces/threads/evaluations": (*_PROJECT, "thread_id"),
     "GET /traces/threads/live": ("project_id",),
     "GET /traces/threads/sessions": (*_PROJECT, "thread_id"),

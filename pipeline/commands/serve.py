@@ -22,7 +22,7 @@ from pipeline.commands.openapi import document_route
 from pipeline.errors import InvalidSettings
 from pipeline.gateway.gateway import Gateway
 from pipeline.gateway.live import Live
-from pipeline.query.reader import query_settings
+from pipeline.query.reader import query_settings, reading_user
 from pipeline.query.routes import Query
 from pipeline.settings import GatewaySettings, Settings
 from pipeline.topics import THREADS
@@ -43,7 +43,9 @@ def run(settings: Settings) -> int:
 
 async def _serve(settings: Settings, health: Health, stop: asyncio.Event) -> None:
     clock = SystemClock()
-    client = ClickHouse(settings.clickhouse, query_settings=query_settings(settings.query))
+    client = ClickHouse(
+        reading_user(settings.clickhouse, settings.query), query_settings=query_settings(settings.query)
+    )
     query = Query(settings.query, clock, client)
     gateway = Gateway(
         settings.gateway,

@@ -8,15 +8,20 @@ from typing import Any, Final, TypeVar
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.adapters.clock import Clock
 from pipeline.adapters.telemetry import logs
-from pipeline.errors import Overloaded
+from pipeline.errors import Overloaded, StorageUnavailable, ThreadlineError, TimedOut, TooLarge
 from pipeline.query.statement import Statement
-from pipeline.settings import QuerySettings
+from pipeline.settings import ClickHouseSettings, QuerySettings
 
 SLOW_SECONDS: Final = 2.0
 """Queries that take longer are logged, without their values."""
 LOGGED_CHARACTERS_MAX: Final = 400
 PARAMETER_BYTES_MAX: Final = 256 * 1024
 """Most bytes of ids in one query: they travel in the URL, of which ClickHouse takes 1 MiB."""
+
+_TIMED_OUT: Final = frozenset({159, 160})  # TIMEOUT_EXCEEDED, TOO_SLOW
+_TOO_LARGE: Final = frozenset({158, 307, 396})  # TOO_MANY_ROWS, TOO_MANY_BYTES, TOO_MANY_ROWS_OR_BYTES
+_BUSY: Final = frozenset({202, 745})  # TOO_MANY_SIMULTANEOUS_QUERIES, SERVER_OVERLOADED
+_MEMORY_LIMIT_EXCEEDED: Final = 241
 
 Item = TypeVar("Item")
 
@@ -30,6 +35,10 @@ def query_settings(settings: QuerySettings) -> dict[str, str | int]:
         "max_execution_time": max(1, round(settings.seconds_max)),
         "timeout_before_checking_execution_speed": 0,
         "max_memory_usage": settings.memory_bytes_max,
+        "max_rows_to_read": settings.rows_read_max,
+        "read_overflow_mode": "throw",
+        "timeout_overflow_mode": "throw",
+        "cancel_http_readonly_queries_on_client_close": 1,  # nobody waits for it any more
         "do_not_merge_across_partitions_select_final": 1,  # a row's partition follows from its id and never changes
         "join_use_nulls": 0,
         "transform_null_in": 0,
@@ -37,8 +46,25 @@ def query_settings(settings: QuerySettings) -> dict[str, str | int]:
     }
 
 
+def reading_user(clickhouse: ClickHouseSettings, settings: QuerySettings) -> ClickHouseSettings:
+    """Return how to reach ClickHouse as the user that reads, where there is one of its own."""
+    if not settings.clickhouse_user:
+        return clickhouse
+    return clickhouse.model_copy(
+        update={
+            "user": settings.clickhouse_user,
+            "password": settings.clickhouse_password,
+            "password_file": settings.clickhouse_password_file,
+        }
+    )
+
+
 class Reader:
-    """Runs statements; who finds every place taken for too long is told to come back (Overloaded)."""
+    """Runs statements, within limits.
+
+    What is over a limit of its own is refused (TimedOut, TooLarge): it would be so again. Who finds every place taken
+    for too long, here or in ClickHouse, is told to come back (Overloaded).
+    """
 
     def __init__(self, client: ClickHouse, settings: QuerySettings, clock: Clock) -> None:
         self._client: Final = client
@@ -55,11 +81,30 @@ class Reader:
         """Return the rows of a query whose text is known."""
         async with self._place():
             began = self._clock.monotonic()
-            found = await self._client.rows(sql, {name: _bindable(value) for name, value in parameters.items()})
+            try:
+                found = await self._client.rows(sql, {name: _bindable(value) for name, value in parameters.items()})
+            except StorageUnavailable as error:
+                raise self._over_limit(error) from error
         seconds = self._clock.monotonic() - began
         if seconds > SLOW_SECONDS:
             _log.warning("slow query", seconds=round(seconds, 3), rows=len(found), sql=sql[-LOGGED_CHARACTERS_MAX:])
         return found
+
+    def _over_limit(self, error: StorageUnavailable) -> ThreadlineError:
+        """Return what `error` means to who asked: it is at a limit of this query or of the server, or storage fails."""
+        narrower = "ask for less: a shorter time, fewer rows or a narrower filter"
+        if error.code in _TIMED_OUT:
+            return TimedOut(f"the query took longer than {self._settings.seconds_max:g} s; {narrower}")
+        if error.code in _TOO_LARGE:
+            return TooLarge(f"the query reads more than {self._settings.rows_read_max:,} rows; {narrower}")
+        if error.code == _MEMORY_LIMIT_EXCEEDED:
+            # What ClickHouse says where another limit is hit, of all queries or of a user: waiting helps there.
+            if "query memory limit" in str(error).lower():
+                return TooLarge(f"the query needs more than {self._settings.memory_bytes_max:,} bytes; {narrower}")
+            return Overloaded("the database has no memory left for this query")
+        if error.code in _BUSY:
+            return Overloaded("the database runs as many queries as it may")
+        return error
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:

@@ -22,8 +22,10 @@ from pipeline.errors import Malformed, StorageUnavailable
 from pipeline.events.annotations import CommentPlace
 from pipeline.events.identity import project_id
 from pipeline.events.scores import EntityType
-from pipeline.query import annotations, projects, spans, threads, traces, ui
+from pipeline.query import annotations, filters, oql, projects, spans, threads, traces, ui
+from pipeline.query.conversations import conversations
 from pipeline.query.evaluations import evaluations_of
+from pipeline.query.export import MEDIA_TYPE, JsonLines, written
 from pipeline.query.overview import overview, span_of
 from pipeline.query.pages import flag_of, page_of, scope_of, search_of, uuid_of
 from pipeline.query.reader import Reader
@@ -111,6 +113,7 @@ class Query:
             "/v1/private/traces/feedback-scores/names": self._trace_score_names,
             "/v1/private/spans/feedback-scores/names": self._span_score_names,
             "/v1/private/traces/threads": self._thread_page,
+            "/v1/private/traces/threads/export": self._thread_export,
             "/v1/private/traces/threads/evaluations": self._thread_evaluations,
             "/v1/private/traces/threads/stats": self._thread_stats,
             "/v1/private/traces/threads/sessions": self._thread_sessions,
@@ -184,6 +187,15 @@ class Query:
         return _json(
             await threads.page(self._reader, self._scope(request), wanted, lenient=await self._lenient(request))
         )
+
+    async def _thread_export(self, request: Request) -> Response:
+        """Whole conversations, a line each."""
+        query = request.query_params
+        wanted = oql.parse(query.get("filter", ""))
+        if query.get("filters"):
+            wanted += filters.decode(query["filters"])
+        pieces = await conversations(self._reader, self._scope(request), wanted, lenient=await self._lenient(request))
+        return StreamingResponse(written(pieces, JsonLines()), media_type=MEDIA_TYPE)
 
     async def _thread_evaluations(self, request: Request) -> Response:
         thread_id = request.query_params.get("thread_id")

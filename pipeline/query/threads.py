@@ -44,8 +44,8 @@ LIMIT 1"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Reading:
-    """How threads are read."""
+class Reading:
+    """How threads are read: `truncate` says whether long messages are cut, `lenient` which scores count."""
 
     reader: Reader
     scope: Scope
@@ -55,11 +55,11 @@ class _Reading:
 
 async def thread(reader: Reader, scope: Scope, thread_id: str, *, truncate: bool, lenient: bool) -> Thread:
     """Return one thread; raises Unknown where the project has none of that id."""
-    reading = _Reading(reader=reader, scope=scope, truncate=truncate, lenient=lenient)
-    rows = await _rows_of(reading, [thread_id])
+    reading = Reading(reader=reader, scope=scope, truncate=truncate, lenient=lenient)
+    rows = await rows_of(reading, [thread_id])
     if not rows:
         raise Unknown(f"Thread not found: {thread_id[:200]}")
-    return (await _threads(reading, rows))[0]
+    return (await threads_of(reading, rows))[0]
 
 
 async def thread_exists(reader: Reader, scope: Scope, thread_id: str) -> bool:
@@ -96,7 +96,7 @@ async def search(reader: Reader, scope: Scope, wanted: Search, *, lenient: bool)
     else:
         source = "picked"
     rows = await reader.rows(statement, _COLUMNS + source, _IN_ORDER)
-    reading = _Reading(reader=reader, scope=scope, truncate=bool(wanted.truncate), lenient=lenient)
+    reading = Reading(reader=reader, scope=scope, truncate=bool(wanted.truncate), lenient=lenient)
     return _runs(reading, rows, exclude=wanted.exclude or [])
 
 
@@ -112,10 +112,8 @@ async def page(reader: Reader, scope: Scope, wanted: Page, *, lenient: bool) -> 
     rows = await reader.rows(statement, select, f"{order} LIMIT {size} OFFSET {offset}")
     total = rows[0]["total"] if rows else await _count(reader, statement, wanted)
     content: list[Thread] = []
-    reading = _Reading(reader=reader, scope=scope, truncate=wanted.truncate, lenient=lenient)
-    async for run in _runs(
-        reading, await _rows_of(reading, [row["thread_id"] for row in rows]), exclude=wanted.exclude
-    ):
+    reading = Reading(reader=reader, scope=scope, truncate=wanted.truncate, lenient=lenient)
+    async for run in _runs(reading, await rows_of(reading, [row["thread_id"] for row in rows]), exclude=wanted.exclude):
         content += run
     return PageOf(page=wanted.number, size=len(content), total=total, content=content, sortable_by=list(SORTS))
 
@@ -193,14 +191,14 @@ async def _named_by(reader: Reader, scope: Scope, cursor: str) -> str | None:
 
 
 async def _runs(
-    reading: _Reading, rows: Sequence[Mapping[str, Any]], *, exclude: Sequence[str]
+    reading: Reading, rows: Sequence[Mapping[str, Any]], *, exclude: Sequence[str]
 ) -> AsyncIterator[list[Thread]]:
     """Yield the threads of `rows` in runs whose messages may be held at once."""
     for run in runs_of(rows, [row["first_bytes"] + row["last_bytes"] for row in rows]):
-        yield [shapes.without(row, exclude) for row in await _threads(reading, run)]
+        yield [shapes.without(row, exclude) for row in await threads_of(reading, run)]
 
 
-async def _rows_of(reading: _Reading, ids: Sequence[str]) -> list[dict[str, Any]]:
+async def rows_of(reading: Reading, ids: Sequence[str]) -> list[dict[str, Any]]:
     """Return the rows of the threads `ids`, in that order; one that is gone by now is left out."""
     found: dict[str, dict[str, Any]] = {}
     sizes = [len(thread_id.encode()) for thread_id in ids]
@@ -210,7 +208,7 @@ async def _rows_of(reading: _Reading, ids: Sequence[str]) -> list[dict[str, Any]
     return [found[thread_id] for thread_id in ids if thread_id in found]
 
 
-async def _threads(reading: _Reading, rows: Sequence[Mapping[str, Any]]) -> list[Thread]:
+async def threads_of(reading: Reading, rows: Sequence[Mapping[str, Any]]) -> list[Thread]:
     """Return the threads of `rows`, with what was said of them and their messages."""
     reader, workspace = reading.reader, reading.scope.workspace
     reviews, messages = await asyncio.gather(

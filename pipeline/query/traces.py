@@ -22,7 +22,8 @@ from pipeline.query.trace_fields import FIELDS, SEARCHED, SORTS, field_parts
 _COLUMNS: Final = """SELECT
     id, project_id, thread_id, name, start_time_us, end_time_us, input_bytes, output_bytes, tags, ttft, source,
     environment, created_at_us, last_updated_at_us, first_version_us"""
-_FROM_LIVE: Final = _COLUMNS + " FROM live"
+FROM_LIVE: Final = _COLUMNS + " FROM live"
+"""What rows of traces are made of."""
 
 # The folded row stands under the project and thread that some event named, or under those that stand for none.
 _BY_ID: Final = f"""{_COLUMNS}
@@ -83,8 +84,8 @@ async def search(reader: Reader, scope: Scope, wanted: Search) -> AsyncIterator[
         cursor = statement.bind(uuid_of(wanted.last_retrieved_id, "last_retrieved_id").int, "UInt128")
         statement.where(f"toUInt128(id) < {cursor}")
     limit = statement.bind(wanted.limit_or_default, "UInt32")
-    rows = await reader.rows(statement, _FROM_LIVE, f"ORDER BY toUInt128(id) DESC LIMIT {limit}")
-    return _runs(reader, scope.workspace, rows, truncate=bool(wanted.truncate), exclude=wanted.exclude or [])
+    rows = await reader.rows(statement, FROM_LIVE, f"ORDER BY toUInt128(id) DESC LIMIT {limit}")
+    return runs(reader, scope.workspace, rows, truncate=bool(wanted.truncate), exclude=wanted.exclude or [])
 
 
 async def page(reader: Reader, scope: Scope, wanted: Page) -> PageOf:
@@ -96,7 +97,7 @@ async def page(reader: Reader, scope: Scope, wanted: Page) -> PageOf:
     rows = await reader.rows(statement, select, f"{order} LIMIT {size} OFFSET {offset}")
     total = rows[0]["total"] if rows else await _count(reader, statement, wanted)
     content: list[Trace] = []
-    async for run in _runs(reader, scope.workspace, rows, truncate=wanted.truncate, exclude=wanted.exclude):
+    async for run in runs(reader, scope.workspace, rows, truncate=wanted.truncate, exclude=wanted.exclude):
         content += run
     return PageOf(page=wanted.number, size=len(content), total=total, content=content, sortable_by=list(SORTS))
 
@@ -147,9 +148,10 @@ async def _count(reader: Reader, statement: Statement, wanted: Page) -> int:
     return int(found[0]["total"])
 
 
-async def _runs(
-    reader: Reader, workspace: str, rows: Sequence[Mapping[str, Any]], *, truncate: bool, exclude: Sequence[str]
+async def runs(
+    reader: Reader, workspace: str, rows: Sequence[Mapping[str, Any]], *, truncate: bool, exclude: Sequence[str] = ()
 ) -> AsyncIterator[list[Trace]]:
+    """Yield the traces of `rows`, which are of `FROM_LIVE`, in runs whose payloads may be held at once."""
     for run in runs_of(rows, [row["input_bytes"] + row["output_bytes"] for row in rows]):
         found = await _traces(reader, workspace, run, truncate=truncate)
         yield [shapes.without(row, exclude) for row in found]

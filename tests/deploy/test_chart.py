@@ -420,6 +420,18 @@ def test_a_package_of_the_chart_renders_the_same(tmp_path: Path) -> None:
         )
 
 
+def test_the_user_that_reads_is_known_to_serve_alone() -> None:
+    manifests = rendered("production")
+    serve = pod(manifests, "serve")
+
+    assert serve.environment["THREADLINE_QUERY_CLICKHOUSE_USER"] == "threadline_query"
+    assert serve.references["THREADLINE_QUERY_CLICKHOUSE_PASSWORD"] == {
+        "secretKeyRef": {"name": "clickhouse-query", "key": "password"}
+    }
+    assert not any("QUERY_CLICKHOUSE" in name for name in pod(manifests, "sink").references)
+    assert not any("QUERY_CLICKHOUSE" in name for name in pod(rendered("minimal"), "serve").references)
+
+
 def test_a_judge_has_its_key_from_a_secret_and_a_way_out() -> None:
     manifests = rendered("slow-drain")
     evaluate = pod(manifests, "evaluate")

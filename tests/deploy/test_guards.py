@@ -24,6 +24,11 @@ def merged(change: dict[str, Any], base: dict[str, Any] = MINIMAL) -> dict[str, 
         pytest.param({"clickhouse": {"host": ""}}, "Set clickhouse.host to your ClickHouse", id="no ClickHouse"),
         pytest.param({"clickhouse": {"existingSecret": ""}}, "there is no default password", id="no password"),
         pytest.param(
+            {"serve": {"clickhouse": {"user": "reader"}}},
+            "Set serve.clickhouse.existingSecret",
+            id="a reading user without a password",
+        ),
+        pytest.param(
             {"evaluation": {"kafka": {"enabled": True}}},
             "kafka.bootstrap and evaluation.kafka.enabled exclude each other",
             id="two Kafkas",

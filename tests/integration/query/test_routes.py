@@ -46,7 +46,7 @@ async def test_one_workspace_never_sees_another(log: Log, writer: ClickHouse, re
     assert (await reads.get(f"/v1/private/traces/{trace}")).status == 404
 
 
-SHOWING = 14
+SHOWING = 15
 """How many routes show the thing itself: the others tell a number, a name or a setting."""
 MARKER = "seen-by-its-owner-only"
 

@@ -3,21 +3,24 @@
 import itertools
 import operator
 import random
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Self
 
 import pytest
 
 from pipeline.adapters.clickhouse.client import ClickHouse
+from pipeline.query import filters
 from pipeline.query.filters import OPERATORS, Filter
-from pipeline.query.statement import Scope
+from pipeline.query.statement import Scope, Statement
 from pipeline.query.thread_fields import FIELDS
-from pipeline.query.threads import chosen
+from pipeline.query.threads import chosen, source_of
 from pipeline.query.times import iso, parse_us
 from tests.support.reading import Reads
 from tests.support.stored import SECOND_US, Log
 
 THREADS = "/v1/private/traces/threads"
+Case = tuple[str, str, str, str]
+"""Field, operator, key and value of a filter."""
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq, "!=": operator.ne, ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le,
 }  # fmt: skip
@@ -119,30 +122,72 @@ async def stored(log: Log, writer: ClickHouse) -> Log:
     return log
 
 
-def cases() -> Iterable[tuple[str, str, str, str]]:
-    for field, described in FIELDS.items():
-        values = VALUES[described.kind]
-        keys = ("quality", "other score", "unheard of") if described.kind == "score" else ("",)
-        for op, value, key in itertools.product(sorted(OPERATORS[described.kind]), values, keys):
-            if op.startswith("is_") and value != values[0]:
-                continue
-            yield field, op, key, value
+def cases(field: str) -> Iterable[Case]:
+    kind = FIELDS[field].kind
+    values = VALUES[kind]
+    keys = ("quality", "other score", "unheard of") if kind == "score" else ("",)
+    for op, value, key in itertools.product(sorted(OPERATORS[kind]), values, keys):
+        if op.startswith("is_") and value != values[0]:
+            continue
+        yield field, op, key, value
+
+
+def asked(case: Case) -> Filter:
+    field, op, key, value = case
+    return Filter(field, op, value, key)
+
+
+class Conditions(Statement):
+    """Takes the conditions of filters aside, one each; their values go to the statement in which they will stand."""
+
+    def __init__(self, statement: Statement) -> None:
+        super().__init__({}, {})
+        self.bind = statement.bind  # type: ignore[method-assign]
+        self.said: list[str] = []
+
+    def where(self, *conditions: str) -> Self:
+        self.said.extend(conditions)
+        return self
+
+
+async def found_by(case: Case, stored: Log, writer: ClickHouse) -> set[str]:
+    """Return what a filter selects, in a query of its own, as a request asks it."""
+    statement = chosen(Scope(stored.workspace, stored.project), [asked(case)], None, lenient=False)
+    sql = statement.text("SELECT thread_id FROM " + source_of(statement))  # noqa: S608 - a part of ours
+    return {row["thread_id"] for row in await writer.rows(sql, statement.parameters(sql))}
+
+
+async def found_by_each(among: Sequence[Case], stored: Log, writer: ClickHouse) -> list[set[str]]:
+    """Return what each filter selects, all asked in one query: it would be analysed for each of them, and longer."""
+    statement = chosen(Scope(stored.workspace, stored.project), [], None, lenient=False)
+    conditions = Conditions(statement)
+    for case in among:
+        filters.apply([asked(case)], FIELDS, conditions)
+    columns = ", ".join(f"if({condition}, 1, 0)" for condition in conditions.said)
+    sql = statement.text(f"SELECT thread_id, [{columns}] AS held FROM reviewed")  # noqa: S608 - values are bound
+    rows = await writer.rows(sql, statement.parameters(sql))
+    return [{row["thread_id"] for row in rows if row["held"][number]} for number in range(len(among))]
 
 
 async def test_every_field_and_operator_selects_what_its_rule_says(
     stored: Log, reads: Reads, writer: ClickHouse
 ) -> None:
-    scope = Scope(stored.workspace, stored.project)
     everything = (await reads.get(THREADS, project_id=str(stored.project), size=1000)).json["content"]
     assert len(everything) == 16
     selected = 0
-    for field, op, key, value in cases():
-        statement = chosen(scope, [Filter(field, op, value, key)], None, lenient=False)
-        sql = statement.text("SELECT thread_id FROM reviewed")
-        found = {row["thread_id"] for row in await writer.rows(sql, statement.parameters(sql))}
-        assert found == {row["id"] for row in everything if holds(row, field, op, key, value)}, (field, op, key, value)
-        selected += 0 < len(found) < len(everything)
+    for field in FIELDS:
+        among = list(cases(field))
+        for case, found in zip(among, await found_by_each(among, stored, writer), strict=True):
+            assert found == {row["id"] for row in everything if holds(row, *case)}, case
+            selected += 0 < len(found) < len(everything)
     assert selected > 100, "the data must tell the operators apart"
+
+
+async def test_a_filter_alone_selects_what_its_rule_says(stored: Log, reads: Reads, writer: ClickHouse) -> None:
+    everything = (await reads.get(THREADS, project_id=str(stored.project), size=1000)).json["content"]
+    for field in FIELDS:
+        case = next(iter(cases(field)))
+        assert await found_by(case, stored, writer) == {row["id"] for row in everything if holds(row, *case)}, case
 
 
 async def test_filters_are_all_to_hold(stored: Log, reads: Reads) -> None:

@@ -1,8 +1,11 @@
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
-from pipeline.query.reader import chunks, query_settings
-from pipeline.settings import QuerySettings
+from pipeline.query.reader import chunks, query_settings, reading_user
+from pipeline.settings import ClickHouseSettings, QuerySettings
 
 
 @given(st.lists(st.integers(min_value=0, max_value=50)), st.integers(1, 60), st.integers(1, 5))
@@ -18,6 +21,17 @@ def test_runs_keep_order_and_bounds(sizes: list[int], bytes_max: int, items_max:
 
 
 def test_queries_are_bounded_and_may_only_read() -> None:
-    settings = query_settings(QuerySettings(seconds_max=0.2, memory_bytes_max=2**20))
+    settings = query_settings(QuerySettings(seconds_max=0.2, memory_bytes_max=2**20, rows_read_max=7))
 
     assert (settings["readonly"], settings["max_execution_time"], settings["max_memory_usage"]) == (1, 1, 2**20)
+    assert (settings["max_rows_to_read"], settings["read_overflow_mode"]) == (7, "throw")
+
+
+def test_queries_are_asked_by_a_user_of_their_own_where_there_is_one() -> None:
+    writer = ClickHouseSettings(user="threadline", password=SecretStr("secret"), password_file=Path("secret"))
+    reader = QuerySettings(clickhouse_user="reader", clickhouse_password=SecretStr("other"))
+
+    assert reading_user(writer, QuerySettings()) == writer
+    used = reading_user(writer, reader)
+    assert (used.user, used.password.get_secret_value(), used.password_file) == ("reader", "other", None)
+    assert (used.host, used.port, used.database) == (writer.host, writer.port, writer.database)

@@ -75,6 +75,7 @@ NEEDS = {
         f"GET {BASE}/automations/evaluators/{{id}}",
         f"GET {BASE}/traces/exists",
         f"GET {BASE}/traces/threads/evaluations",
+        f"GET {BASE}/traces/threads/export",
         f"GET {BASE}/traces/threads/live",
         f"GET {BASE}/traces/threads/sessions",
         f"GET {BASE}/traces/stats",
