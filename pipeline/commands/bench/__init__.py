@@ -6,4 +6,7 @@ and `our_stage` are the contenders, `contender` starts them, `open_threads` hold
 looks at processes from outside. `peers` runs other session windows, in an environment of their own.
 
 `query` is the command that measures reads: `storage` runs a ClickHouse, `archive` fills it, `reads` are the requests.
+
+`gateway` is the command that measures the way in: `requests` are made as the SDKs make them, `http_load` sends them,
+`bare_gateway` does the same work without HTTP, and `our_gateway` runs ours.
 """
