@@ -18,7 +18,8 @@ from rich.table import Table
 from pipeline.adapters.clock import Clock, SystemClock
 from pipeline.commands.bench.bare_gateway import AT_ONCE, DISTINCT_MAX
 from pipeline.commands.bench.contender import run_contender
-from pipeline.commands.bench.http_load import Answers, drive
+from pipeline.commands.bench.fairness import GREEDY_TIMES, Fairness, measure_fairness
+from pipeline.commands.bench.http_load import Answers, Clients
 from pipeline.commands.bench.load import WORKSPACE
 from pipeline.commands.bench.measure import Throughput, percentile
 from pipeline.commands.bench.our_gateway import RunningGateway, running_gateway
@@ -38,14 +39,15 @@ _SECONDS_MAX: Final = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many requests of so many traces each; then so many large ones, all at the same moment."""
+    """Requests by the traces in each; then large ones, all at once; then seconds of two workspaces side by side."""
 
     requests: dict[int, int]
     burst_requests: int
+    fairness_seconds: float
 
 
-FULL: Final = Plan({1: 6000, 100: 800, HEADLINE: 250}, burst_requests=60)
-QUICK: Final = Plan({1: 2000, 100: 250, HEADLINE: 80}, burst_requests=40)
+FULL: Final = Plan({1: 6000, 100: 800, HEADLINE: 250}, burst_requests=60, fairness_seconds=20)
+QUICK: Final = Plan({1: 2000, 100: 250, HEADLINE: 80}, burst_requests=40, fairness_seconds=8)
 
 
 class Leg(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +71,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     ours_2: dict[int, Leg]
     rss_bytes: int
     burst_refused: int
+    fairness: Fairness
 
 
 def run(*, as_json: bool, quick: bool) -> None:
@@ -88,7 +91,16 @@ async def measure(plan: Plan, clock: Clock, console: Console) -> Found:
         ours, rss_bytes, _ = await _ours(1, plan, clock, burst_requests=0)
     with console.status("threadline serve, two processes"):
         ours_2, rss_bytes_2, refused = await _ours(2, plan, clock, burst_requests=plan.burst_requests)
-    return Found(bound=bound, ours=ours, ours_2=ours_2, rss_bytes=max(rss_bytes, rss_bytes_2), burst_refused=refused)
+    with console.status("two workspaces, one with ten times its share"):
+        fairness = await measure_fairness(plan.fairness_seconds, clock)
+    return Found(
+        bound=bound,
+        ours=ours,
+        ours_2=ours_2,
+        rss_bytes=max(rss_bytes, rss_bytes_2),
+        burst_refused=refused,
+        fairness=fairness,
+    )
 
 
 def figures(found: Found) -> dict[str, float]:
@@ -103,6 +115,7 @@ def figures(found: Found) -> dict[str, float]:
                 printed[f"{name}_latency_p99_s_by_{traces}"] = round(leg.latency_p99_s, 4)
     printed["ours_to_bound"] = round(printed["ours_traces_per_cpu_s"] / printed["bound_traces_per_cpu_s"], 3)
     printed["burst_refused"] = found.burst_refused
+    printed["fair_p99_ratio"] = round(found.fairness.ratio, 2)
     return printed | {"rss_mb": round(found.rss_bytes / 1e6, 1)}
 
 
@@ -123,7 +136,8 @@ def table(found: Found) -> Table:
             )
     printed.caption = (
         f"highest memory of a process: {found.rss_bytes / 1e6:.0f} MB; "
-        f"in the burst {found.burst_refused} requests were answered 429"
+        f"in the burst {found.burst_refused} requests were answered 429; "
+        f"p99 beside a workspace with {GREEDY_TIMES} x its share: {found.fairness.ratio:.2f} x that of one alone"
     )
     return printed
 
@@ -151,19 +165,22 @@ async def _ours(processes: int, plan: Plan, clock: Clock, *, burst_requests: int
 
 async def _leg(gateway: RunningGateway, traces: int, count: int, clock: Clock) -> Leg:
     distinct = list(Requests(clock).many(min(DISTINCT_MAX, count), traces))
-    await drive(gateway.url, iter(distinct[:AT_ONCE]), clock, connections=AT_ONCE, workspace=WORKSPACE)
-    began_at, began_cpu = clock.monotonic(), gateway.cpu_seconds()
-    answers = await drive(gateway.url, islice(cycle(distinct), count), clock, connections=AT_ONCE, workspace=WORKSPACE)
+    async with _clients(gateway, AT_ONCE, clock) as first:
+        await first.drive(iter(distinct[:AT_ONCE]))
+    async with _clients(gateway, AT_ONCE, clock) as clients:
+        began_at, began_cpu = clock.monotonic(), gateway.cpu_seconds()
+        answers = await clients.drive(islice(cycle(distinct), count))
+        seconds, used = clock.monotonic() - began_at, gateway.cpu_seconds() - began_cpu
     _check_all_taken(answers, traces * count)
     return Leg(
-        throughput=Throughput(
-            events=answers.traces_taken,
-            seconds=clock.monotonic() - began_at,
-            cpu_seconds=gateway.cpu_seconds() - began_cpu,
-        ),
+        throughput=Throughput(events=answers.traces_taken, seconds=seconds, cpu_seconds=used),
         latency_p50_s=percentile(answers.seconds, 0.5),
         latency_p99_s=percentile(answers.seconds, 0.99),
     )
+
+
+def _clients(gateway: RunningGateway, connections: int, clock: Clock) -> Clients:
+    return Clients(gateway.url, clock, connections=connections, workspace=WORKSPACE)
 
 
 def _check_all_taken(answers: Answers, traces: int) -> None:
@@ -174,5 +191,6 @@ def _check_all_taken(answers: Answers, traces: int) -> None:
 async def _burst(gateway: RunningGateway, count: int, clock: Clock) -> int:
     """Send large requests, all at once, and return how many were refused for want of room."""
     large = Requests(clock).make(HEADLINE, BURST_BYTES)
-    answers = await drive(gateway.url, iter([large] * count), clock, connections=count, workspace=WORKSPACE)
+    async with _clients(gateway, count, clock) as clients:
+        answers = await clients.drive(iter([large] * count))
     return count - len(answers.seconds)

@@ -21,6 +21,9 @@ _GZIP_LEVEL: Final = 6
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SYLLABLES: Final = ("ba", "den", "fi", "gor", "ka", "lem", "mo", "nur", "pa", "ris", "so", "tan", "ul", "ve", "wi")
 _VOCABULARY: Final = 4000
+_PROSE_BYTES: Final = 1_500_000
+_WORD_BYTES_MIN: Final = 7
+"""Three syllables and a space."""
 _QUESTION_SHARE: Final = 5
 """A question is one part in so many, the answer is the rest."""
 
@@ -44,7 +47,8 @@ class Requests:
     def __init__(self, clock: Clock, *, seed: int = 1) -> None:
         self._clock: Final = clock
         self._chance: Final = random.Random(seed)
-        self._words: Final = ["".join(self._chance.choices(_SYLLABLES, k=3)) for _ in range(_VOCABULARY)]
+        words = ["".join(self._chance.choices(_SYLLABLES, k=3)) for _ in range(_VOCABULARY)]
+        self._prose: Final = " ".join(self._chance.choices(words, k=_PROSE_BYTES // _WORD_BYTES_MIN))
 
     def make(self, traces: int, trace_bytes: int = TRACE_BYTES) -> Request:
         """Return a request of traces that nobody has sent yet."""
@@ -81,5 +85,6 @@ class Requests:
         }
 
     def _text(self, size_bytes: int) -> str:
-        words = self._chance.choices(self._words, k=size_bytes // 6 + 1)
-        return " ".join(words)[:size_bytes]
+        """Return so much of the prose, from anywhere in it; every part of it stands there once."""
+        begin = self._chance.randrange(_PROSE_BYTES - size_bytes)
+        return self._prose[begin : begin + size_bytes]

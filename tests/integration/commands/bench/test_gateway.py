@@ -5,7 +5,7 @@ from rich.console import Console
 from pipeline.adapters.clock import SystemClock
 from pipeline.commands.bench.gateway import CONTENDERS, HEADLINE, Plan, figures, measure
 
-PLAN = Plan({HEADLINE: 4}, burst_requests=2)
+PLAN = Plan({HEADLINE: 4}, burst_requests=2, fairness_seconds=1)
 
 
 async def test_every_contender_takes_in_as_many_traces() -> None:
@@ -15,4 +15,5 @@ async def test_every_contender_takes_in_as_many_traces() -> None:
         legs = getattr(found, name)
         assert {size: leg.throughput.events for size, leg in legs.items()} == {HEADLINE: 4000}
     assert found.rss_bytes > 20 * 1024 * 1024
+    assert found.fairness.greedy_refused > 0
     assert figures(found)["ours_traces_per_cpu_s"] > 0

@@ -3,6 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
+from pipeline.commands.bench.fairness import Fairness
 from pipeline.commands.bench.gateway import FULL, HEADLINE, QUICK, Answers, Found, Leg, _check_all_taken, figures, table
 from pipeline.commands.bench.measure import Throughput
 from pipeline.errors import FatalError
@@ -19,6 +20,7 @@ FOUND = Found(
     ours_2={1: leg(1900, latency=0.006), HEADLINE: leg(30_000, latency=0.2)},
     rss_bytes=300_000_000,
     burst_refused=7,
+    fairness=Fairness(alone_p99_s=0.02, beside_p99_s=0.03, greedy_taken=1000, greedy_refused=40),
 )
 
 
@@ -26,7 +28,7 @@ def test_the_figures_have_the_promised_keys_of_batches_of_a_thousand() -> None:
     found = figures(FOUND)
 
     assert (found["bound_traces_per_cpu_s"], found["ours_traces_per_cpu_s"], found["rss_mb"]) == (50_000, 35_000, 300)
-    assert found["ours_to_bound"] == 0.7
+    assert (found["ours_to_bound"], found["fair_p99_ratio"]) == (0.7, 1.5)
     assert (found["ours_traces_per_cpu_s_by_1"], found["ours_2_latency_p99_s_by_1"]) == (2000, 0.006)
     assert "bound_latency_p99_s_by_1" not in found
 
@@ -38,7 +40,7 @@ def test_the_table_says_how_near_each_comes_to_the_bound() -> None:
 
     assert ["1,000", "1", "process", "35,000", "0.70", "10,000", "250.0", "250.0"] in lines
     assert "300 MB" in written.getvalue()
-    assert "7 requests were answered 429" in written.getvalue()
+    assert "7 requests were answered 429" in " ".join(written.getvalue().split())
 
 
 def test_a_quick_run_sends_less_of_the_same() -> None:
