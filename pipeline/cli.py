@@ -362,6 +362,27 @@ def bench_sink(*, as_json: bool, quick: bool) -> None:
     command.run(as_json=as_json, quick=quick)
 
 
+@bench.command(name="gateway")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+@click.option("--quick", is_flag=True, help="Fewer requests, in under 2 minutes.")
+def bench_gateway(*, as_json: bool, quick: bool) -> None:
+    """Take traces in: the same work without HTTP, our gateway with one process and with two; traces a CPU second."""
+    from pipeline.commands.bench import gateway as command  # noqa: PLC0415
+
+    command.run(as_json=as_json, quick=quick)
+
+
+@bench.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+@click.option("--quick", is_flag=True, help="20 s of load instead of 60.")
+@click.option("--rate", type=click.IntRange(min=1000), default=None, help="Traces a second.  [default: 8,500]")
+def e2e(*, as_json: bool, quick: bool, rate: int | None) -> None:
+    """Run the whole stack under a steady load: from a request to a readable row, and CPU by stage."""
+    from pipeline.commands.bench import e2e as command  # noqa: PLC0415
+
+    command.run(as_json=as_json, quick=quick, traces_per_second=rate)
+
+
 @threadline.command(hidden=True)
 @click.argument("folder", type=click.Path(path_type=Path))
 def schemas(folder: Path) -> None:

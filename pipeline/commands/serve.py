@@ -11,6 +11,7 @@ from pipeline.adapters.kafka.replies import ReplyReader
 from pipeline.adapters.kafka.rules import RuleLog
 from pipeline.adapters.kafka.tail import follow
 from pipeline.adapters.listener import Listener
+from pipeline.adapters.memory import give_back_large_blocks
 from pipeline.adapters.telemetry import logs
 from pipeline.adapters.telemetry.health import Health
 from pipeline.adapters.watched_file import WatchedFile
@@ -42,6 +43,7 @@ def run(settings: Settings) -> int:
 
 
 async def _serve(settings: Settings, health: Health, stop: asyncio.Event) -> None:
+    give_back_large_blocks()
     clock = SystemClock()
     client = ClickHouse(
         reading_user(settings.clickhouse, settings.query), query_settings=query_settings(settings.query)

@@ -75,6 +75,11 @@ class Stack:
         """The operator's port of each stage."""
         return self._operation_ports
 
+    @property
+    def pids(self) -> Mapping[str, int]:
+        """The process of each stage, of ClickHouse and of Kafka."""
+        return {"kafka": self._broker.process.pid} | {name: child.pid for name, child in self._children.items()}
+
     async def start(self) -> None:
         """Start everything and return when every stage takes work; raises FatalError where one does not."""
         self._data_dir.mkdir(parents=True, exist_ok=True)

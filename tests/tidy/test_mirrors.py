@@ -5,6 +5,8 @@ TESTED_ELSEWHERE = {
     "pipeline/__main__.py": "tests/integration/commands: every process is started through it",
     "pipeline/cli.py": "tests/integration/test_readme.py runs the commands",
     "pipeline/commands/bench/bare_client.py": "tests/integration/commands/bench: it runs only as a child",
+    "pipeline/commands/bench/fairness.py": "tests/integration/commands/bench/test_gateway.py: a leg of that bench",
+    "pipeline/commands/bench/our_gateway.py": "tests/integration/commands/bench: it runs a process",
     "pipeline/commands/bench/bare_sink.py": "tests/integration/commands/bench: it runs only as a child",
     "pipeline/commands/bench/stock_faust.py": "tests/integration/commands/bench: it runs only as a child",
     "pipeline/commands/bench/peer_bytewax.py": "it runs only in an environment of its own",

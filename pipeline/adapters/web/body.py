@@ -44,7 +44,7 @@ class _Identity:
     def __init__(self, bytes_max: int, hold: Hold) -> None:
         self._bytes_max: Final = bytes_max
         self._hold: Final = hold
-        self._pieces: Final[list[bytes]] = []
+        self._pieces: list[bytes] = []
         self._size = 0
 
     def feed(self, chunk: bytes) -> None:
@@ -56,8 +56,9 @@ class _Identity:
         self._pieces.append(chunk)
 
     def end(self) -> bytes:
-        """Return the whole body."""
-        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        """Return the whole body, and keep nothing of it: the pieces would be a second copy that nobody counts."""
+        pieces, self._pieces = self._pieces, []
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 class _Gzip:

@@ -6,4 +6,8 @@ and `our_stage` are the contenders, `contender` starts them, `open_threads` hold
 looks at processes from outside. `peers` runs other session windows, in an environment of their own.
 
 `query` is the command that measures reads: `storage` runs a ClickHouse, `archive` fills it, `reads` are the requests.
+
+`gateway` is the command that measures the way in: `requests` are made as the SDKs make them, `http_load` sends them,
+`bare_gateway` does the same work without HTTP, `our_gateway` runs ours, `fairness` puts two workspaces beside each
+other. `e2e` is the command that measures the whole stack; `arrivals` sees when what was sent can be read.
 """

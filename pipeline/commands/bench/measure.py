@@ -4,6 +4,7 @@ import math
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -11,8 +12,10 @@ import msgspec
 
 _TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
-_UTIME, _STIME = 11, 12
+_PPID, _UTIME, _STIME = 1, 11, 12
 """Places in /proc/<pid>/stat, counted after the name of the program (proc_pid_stat(5))."""
+_PEAK: Final = "VmHWM:"
+_KILOBYTE: Final = 1024
 
 
 class Throughput(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,13 +43,29 @@ def own_cpu_seconds() -> float:
 
 def cpu_seconds(pid: int) -> float:
     """Return the CPU time of a process, all threads; raises FileNotFoundError where there is none."""
-    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    after_name = _stat_of(pid)
     return (int(after_name[_UTIME]) + int(after_name[_STIME])) / _TICKS_PER_SECOND
 
 
 def resident_bytes(pid: int) -> int:
     """Return the resident memory of a process; raises FileNotFoundError where there is none."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
+
+
+def peak_resident_bytes(pid: int) -> int:
+    """Return the highest resident memory that a process has had; raises FileNotFoundError where there is none."""
+    said = Path(f"/proc/{pid}/status").read_text()
+    return int(said.partition(_PEAK)[2].split()[0]) * _KILOBYTE
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that a process has started and that still run."""
+    found = []
+    for child in _all_processes():
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended since
+            if _stat_of(child)[_PPID] == str(pid):
+                found.append(child)
+    return found
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -65,3 +84,11 @@ def metric_of(exposition: str, name: str, **labels: str) -> float:
         if sample.partition("{")[0] == name and all(pair in sample for pair in wanted):
             total += float(value)
     return total
+
+
+def _stat_of(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _all_processes() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -7,9 +9,11 @@ from hypothesis import strategies as st
 
 from pipeline.commands.bench.measure import (
     Throughput,
+    children_of,
     cpu_seconds,
     metric_of,
     own_cpu_seconds,
+    peak_resident_bytes,
     percentile,
     resident_bytes,
 )
@@ -88,3 +92,22 @@ def test_a_process_that_is_not_there_has_no_figures() -> None:
         cpu_seconds(no_pid)
     with pytest.raises(FileNotFoundError):
         resident_bytes(no_pid)
+
+
+def test_memory_that_was_given_back_still_counts_for_the_peak() -> None:
+    before = peak_resident_bytes(os.getpid())
+    taken = resident_bytes(os.getpid())
+
+    del_me = bytearray(os.urandom(1024)) * (2 * max(before, taken) // 1024)
+    size = len(del_me)
+    del del_me
+
+    assert peak_resident_bytes(os.getpid()) >= max(size, resident_bytes(os.getpid()))
+
+
+def test_a_process_knows_those_that_it_started() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        assert child.pid in children_of(os.getpid())
+        assert children_of(child.pid) == []
+        child.communicate(b"\n")
+    assert child.pid not in children_of(os.getpid())

@@ -1,0 +1,51 @@
+import asyncio
+from typing import Any
+
+import pytest
+
+from pipeline.adapters.clock import ManualClock
+from pipeline.commands.bench import arrivals
+from pipeline.commands.bench.arrivals import Arrivals
+
+
+class Table:
+    """Answers as ClickHouse would that has so many of the rows."""
+
+    def __init__(self) -> None:
+        self.ids: set[str] = set()
+        self.asked = asyncio.Event()
+
+    async def rows(self, _: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+        self.asked.set()
+        return [{"trace_id": one} for one in parameters["ids"] if one in self.ids]
+
+
+async def test_a_trace_takes_from_when_it_was_due_to_when_it_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrivals, "LOOK_SECONDS", 0)
+    clock, table = ManualClock(), Table()
+    waiting = Arrivals(table, clock, workspace="bench")  # type: ignore[arg-type]
+    began_at = clock.monotonic()
+    waiting.expect("first", began_at)
+    waiting.expect("second", began_at + 1)
+    watching = asyncio.create_task(waiting.watch())
+    await table.asked.wait()
+    clock.advance(2)
+
+    table.ids = {"first", "second", "of others"}
+    waiting.expect_no_more()
+    await watching
+
+    assert sorted(waiting.seconds) == [1, 2]
+
+
+async def test_it_goes_on_waiting_until_it_is_told_that_these_are_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrivals, "LOOK_SECONDS", 0)
+    waiting = Arrivals(Table(), ManualClock(), workspace="bench")  # type: ignore[arg-type]
+    watching = asyncio.create_task(waiting.watch())
+    await asyncio.sleep(0)
+    assert not watching.done()
+
+    waiting.expect_no_more()
+
+    await watching
+    assert waiting.seconds == []
