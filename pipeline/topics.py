@@ -74,3 +74,6 @@ STORED: Final = (TRACES, SPANS, SCORES, ANNOTATIONS, THREADS, DEAD_LETTERS)
 STREAM_GROUP: Final = "threadline-stream"
 SINKS_GROUP: Final = "threadline-sinks"
 EVALUATORS_GROUP: Final = "threadline-evaluators"
+
+GROUPS: Final = {STREAM_GROUP: (TRACES,), EVALUATORS_GROUP: (THREADS,), SINKS_GROUP: STORED}
+"""What each consumer group reads."""

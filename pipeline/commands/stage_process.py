@@ -14,6 +14,7 @@ import uvloop
 
 from pipeline.adapters.telemetry import logs, metrics
 from pipeline.adapters.telemetry.health import Health
+from pipeline.adapters.telemetry.loop_delay import watched_loop
 from pipeline.errors import InvalidSettings, ThreadlineError
 from pipeline.settings import Settings
 
@@ -27,7 +28,7 @@ def run(stage: str, settings: Settings, body: Body, *, use_uvloop: bool = True) 
     logs.configure(settings.operation, stage=stage)
     metrics.BUILD.labels(version("threadline"), stage).set(1)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop if use_uvloop else None) as runner:
-        return runner.run(_supervised(settings, body))
+        return runner.run(_supervised(stage, settings, body))
 
 
 def collect_seldom(thresholds: tuple[int, int, int]) -> None:
@@ -40,7 +41,7 @@ def collect_seldom(thresholds: tuple[int, int, int]) -> None:
     gc.set_threshold(*thresholds)
 
 
-async def _supervised(settings: Settings, body: Body) -> int:
+async def _supervised(stage: str, settings: Settings, body: Body) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -48,7 +49,8 @@ async def _supervised(settings: Settings, body: Body) -> int:
     health = Health(settings.operation)
     try:
         await _start(health, settings)
-        await body(health, stop)
+        async with watched_loop(stage):
+            await body(health, stop)
     except ThreadlineError as error:
         _log.critical("stopped: cannot go on", reason=str(error), kind=type(error).__name__)
         return 1

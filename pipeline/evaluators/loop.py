@@ -209,12 +209,8 @@ class Evaluators:
         try:
             if await self._consumer.commit(offsets):
                 self._progress.committed(offsets)
-            lags = await self._consumer.lags()
         except BrokerUnavailable as error:
             _LOG.warning("not committed", reason=str(error))
-            return
-        for place, lag in lags.items():
-            metrics.EVALUATORS_LAG_RECORDS.labels(place.partition).set(lag)
 
     def _observe(self) -> None:
         metrics.EVALUATORS_IN_FLIGHT.set(self._progress.in_hand)
@@ -270,7 +266,6 @@ class Evaluators:
         self._finished.clear()
         self._progress.forget()
         self._held_until.clear()
-        metrics.EVALUATORS_LAG_RECORDS.clear()
         self._observe()
 
 

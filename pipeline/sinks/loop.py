@@ -135,7 +135,9 @@ class Sink:
 
     def _wanted(self) -> list[LogPartition]:
         """Return the partitions to read: none while too much is in hand, none whose lane is full or that are held."""
-        if sum(lane.bytes for lane in self._lanes.values()) >= self._settings.sinks.buffered_bytes_max:
+        buffered_bytes = sum(lane.bytes for lane in self._lanes.values())
+        metrics.SINKS_BUFFERED_BYTES.set(buffered_bytes)
+        if buffered_bytes >= self._settings.sinks.buffered_bytes_max:
             return []
         for place in [place for place, until in self._held_until.items() if until <= self._moved_at]:
             del self._held_until[place]
@@ -251,7 +253,6 @@ class Sink:
             await lane.abandon()
         self._progress.forget()
         self._held_until.clear()
-        metrics.SINKS_LAG_RECORDS.clear()
 
 
 def _limits_of(settings: SinksSettings) -> Limits:

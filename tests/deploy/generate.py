@@ -1,4 +1,5 @@
-"""Write what in `helm/` follows from elsewhere: the settings in values.schema.json, and README.md from values.yaml.
+"""Write what follows from elsewhere: in `helm/` the settings of values.schema.json, and README.md from values.yaml; in
+`deploy/` the list of metrics.
 
 .venv/bin/python -m tests.deploy.generate
 """
@@ -10,12 +11,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from prometheus_client import Counter, Gauge, Histogram
 from pydantic_settings import BaseSettings
 
 from pipeline import settings
+from pipeline.adapters.telemetry import metrics
 from pipeline.settings import TIMEOUT_VARIABLE
 
 CHART: Final = Path(__file__).parents[2] / "helm"
+METRICS: Final = Path(__file__).parents[2] / "deploy" / "metrics.md"
 SET_BY_VALUES: Final = frozenset(
     {
         "THREADLINE_KAFKA_BOOTSTRAP",
@@ -89,6 +93,17 @@ def readme_text() -> str:
     """Return README.md: what is in front, then one line for every value."""
     rows = "\n".join(f"| `{name}` | `{default}` | {meaning} |" for name, default, meaning in values())
     return f"{_README}\n| value | default | meaning |\n|---|---|---|\n{rows}\n"
+
+
+def metrics_text() -> str:
+    """Return metrics.md: one line for every metric that is declared, in the order of its declaration."""
+    declared = [metric for metric in vars(metrics).values() if isinstance(metric, (Counter, Gauge, Histogram))]
+    rows = "\n".join(
+        f"| `{metric._name}{'_total' if isinstance(metric, Counter) else ''}` | {metric._type} "
+        f"| {', '.join(f'`{label}`' for label in metric._labelnames)} | {metric._documentation} |"
+        for metric in declared
+    )
+    return f"{_METRICS}\n| metric | kind | labels | meaning |\n|---|---|---|---|\n{rows}\n"
 
 
 def values() -> list[tuple[str, str, str]]:
@@ -177,10 +192,25 @@ Values without a meaning here are what Kubernetes calls by that name.
 """
 
 
+_METRICS: Final = """\
+# Metrics
+
+This page is written by `python -m tests.deploy.generate`; change `pipeline/adapters/telemetry/metrics.py`.
+
+Every process shows them at `/metrics` of its operator's port (9100). The unit is the end of the name. Labels are
+bounded: workspaces, threads and users are never among them. Beside these stand those of `prometheus_client` for every
+Python process: CPU, memory, open files, garbage collection.
+
+What concerns whole groups and tables (lag, retention headroom, balance, parts) is said by one sink for all: the one
+that owns partition 0 of `traces`. Take `max by (group, topic, partition)` of it, since for a moment two may say it.
+"""
+
+
 def main() -> None:
-    """Write both files."""
+    """Write all of them."""
     (CHART / "values.schema.json").write_text(schema_text())
     (CHART / "README.md").write_text(readme_text())
+    METRICS.write_text(metrics_text())
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.deploy import generate
-from tests.deploy.generate import CHART, NOT_FOR_CLUSTERS, SET_BY_VALUES, variables
+from tests.deploy.generate import CHART, METRICS, NOT_FOR_CLUSTERS, SET_BY_VALUES, variables
 
 AGAIN = "run: .venv/bin/python -m tests.deploy.generate"
 
@@ -14,6 +14,10 @@ def test_the_schema_has_the_settings_that_are_declared() -> None:
 
 def test_the_readme_has_the_values_that_are_declared() -> None:
     assert (CHART / "README.md").read_text() == generate.readme_text(), AGAIN
+
+
+def test_the_list_of_metrics_has_those_that_are_declared() -> None:
+    assert METRICS.read_text() == generate.metrics_text(), AGAIN
 
 
 def test_settings_that_are_left_out_exist() -> None:

@@ -13,7 +13,7 @@ from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.cli import threadline
 from pipeline.local.process import ChildProcess, free_port
 from pipeline.settings import ClickHouseSettings
-from pipeline.topics import SINKS_GROUP, STORED, STREAM_GROUP
+from pipeline.topics import GROUPS, STORED
 from tests.deploy.generate import variables
 from tests.deploy.promql import unknown
 from tests.deploy.test_alerts import ALERTS
@@ -61,7 +61,7 @@ def test_commands_settings_values_and_groups_are_real(name: str) -> None:
     code = "\n".join([*re.findall(r"`[^`\n]+`", text), *blocks(text, "bash")])
     assert set(re.findall(r"(?<![\w=-])threadline ([a-z]+)", code)) <= threadline.commands.keys()
     assert set(re.findall(r"\b(?:THREADLINE|OPIK)_\w+", text)) <= variables().keys()
-    assert set(re.findall(r"--group (\S+)", text)) <= {STREAM_GROUP, SINKS_GROUP}
+    assert set(re.findall(r"--group ([\w-]+)", text)) <= GROUPS.keys()
     assert set(re.findall(r"--entity-name (\S+)", text)) <= {topic.name for topic in STORED}
     for path in re.findall(
         r"`((?:kafka|clickhouse|serve|worker|evaluate|sink|migrate|networkPolicy|topologySpread)\.[\w.]+)", text

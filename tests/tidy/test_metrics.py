@@ -6,8 +6,8 @@ from prometheus_client import Counter, Gauge, Histogram
 from pipeline.adapters.telemetry import metrics
 
 DECLARED = {name: metric for name, metric in vars(metrics).items() if isinstance(metric, (Counter, Gauge, Histogram))}
-SHAPE = re.compile(r"threadline_(gateway|stream|sinks|query|evaluators|kafka|build)(_[a-z0-9]+)*")
-UNITS = ("_seconds", "_bytes", "_rows", "_records", "_threads", "_listeners", "_ratio", "_total")
+SHAPE = re.compile(r"threadline_(gateway|stream|sinks|query|evaluators|kafka|loop|build)(_[a-z0-9]+)*")
+UNITS = ("_seconds", "_bytes", "_rows", "_records", "_threads", "_listeners", "_parts", "_ratio", "_total")
 UNBOUNDED = {"workspace", "project", "thread", "thread_id", "trace_id", "user", "message"}
 
 

@@ -7,6 +7,7 @@ offsets contains it: a topic created anew begins at offset 0 again, and must not
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from math import inf
 from typing import Any, Final
 from uuid import UUID
 
@@ -30,6 +31,7 @@ from pipeline.topics import LOG_IDS, TOPICS, Topic
 _VISIBLE_POLL_SECONDS: Final = 0.05
 _BIRTHS: Final = msgspec.json.Decoder(LogBirth)
 _TIMESTAMP_TYPE: Final = "message.timestamp.type"
+_RETENTION: Final = "retention.ms"
 
 
 async def ensure_topics(settings: KafkaSettings, clock: Clock) -> list[str]:
@@ -93,6 +95,23 @@ async def ensure_topic(settings: KafkaSettings, topic: Topic, config: Mapping[st
         await _create(admin, [wanted])
         while topic.name not in {entry["topic"] for entry in await admin.describe_topics()}:  # noqa: ASYNC110
             await asyncio.sleep(_VISIBLE_POLL_SECONDS)
+
+
+async def read_retentions(settings: KafkaSettings, topics: Iterable[Topic]) -> dict[str, float]:
+    """Return for how many seconds Kafka keeps the records of each topic now; infinity where it keeps them for ever.
+
+    Raises BrokerUnavailable where it does not answer.
+    """
+    found = {topic.name: settings.retention_hours * 3600.0 for topic in topics}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in found]
+    async with _connected(settings) as admin, asyncio.timeout(settings.request_timeout_ms / 1000):
+        answers: Any = await admin.describe_configs(resources)
+    for answer in answers:
+        for _, _, _, topic, entries in answer.resources:
+            for name, value, *_ in entries:
+                if name == _RETENTION:
+                    found[topic] = inf if int(value) < 0 else int(value) / 1000
+    return found
 
 
 def partitions_of(topic: Topic, settings: KafkaSettings) -> int:

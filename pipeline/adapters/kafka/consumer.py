@@ -110,7 +110,6 @@ class EventConsumer:
         self._on_gap: Final = on_gap
         self._unplaced: set[LogPartition] = set()
         self._generation = 0
-        self._committed_up_to: dict[LogPartition, int] = {}
         self._next: dict[LogPartition, int] = {}
         self._looked_at = 0.0
         self._log_ids: dict[str, UUID] = {}
@@ -219,7 +218,6 @@ class EventConsumer:
             return False
         except (KafkaError, TimeoutError) as error:
             raise BrokerUnavailable(f"offsets were not committed: {error!r}") from error
-        self._committed_up_to |= {LogPartition(*place): offset for place, (offset, _) in committable.items()}
         return True
 
     def rewind(self, place: LogPartition, offset: int) -> None:
@@ -227,23 +225,6 @@ class EventConsumer:
         if place in self.assigned:
             self._consumer.seek(TopicPartition(*place), offset)
             self._next[place] = offset
-
-    async def lags(self) -> dict[LogPartition, int]:
-        """Return how many offsets each partition holds beyond the committed one, as the broker says now.
-
-        Raises BrokerUnavailable where it does not answer.
-        """
-        places = [place for place in self.assigned if place in self._committed_up_to]
-        try:
-            async with asyncio.timeout(self._settings.request_timeout_ms / 1000):
-                ends = await self._consumer.end_offsets([TopicPartition(*place) for place in places])
-        except (KafkaError, TimeoutError) as error:
-            raise BrokerUnavailable(f"no end offsets from {self._settings.bootstrap}: {error!r}") from error
-        return {
-            place: max(0, ends[TopicPartition(*place)] - self._committed_up_to[place])
-            for place in places
-            if place in self._committed_up_to  # a rebalance may have come in between
-        }
 
     async def _place(self, places: frozenset[LogPartition]) -> None:
         """Set the position of newly assigned partitions, and of those whose position is out of range."""
@@ -262,7 +243,7 @@ class EventConsumer:
             is_same_log = metadata in {"", str(log_ids[place.topic])}
             start = start_of(offset, is_same_log=is_same_log, begin=begins[place], end=ends[place])
             self._consumer.seek(place, start.offset)
-            self._committed_up_to[LogPartition(*place)] = self._next[LogPartition(*place)] = start.offset
+            self._next[LogPartition(*place)] = start.offset
             if start.gap:
                 self._on_gap(LogPartition(*place), start.gap)
         self._unplaced -= places
@@ -284,7 +265,6 @@ class EventConsumer:
         self._generation += 1
         self.assigned = frozenset()
         self._unplaced.clear()
-        self._committed_up_to.clear()
         self._next.clear()
 
     def placed(self, places: Iterable[LogPartition]) -> None:

@@ -9,12 +9,13 @@ from aiokafka.errors import KafkaError
 from pipeline.adapters.kafka.admin import partitions_of
 from pipeline.adapters.kafka.closing import close_consumer
 from pipeline.adapters.kafka.connection import connection_of
-from pipeline.adapters.kafka.consumer import LogRecord
+from pipeline.adapters.kafka.consumer import LogPartition, LogRecord
 from pipeline.errors import BrokerUnavailable
 from pipeline.settings import KafkaSettings
 from pipeline.topics import Topic
 
 _POLL_MS_MAX = 250
+_LOOK_BYTES_MAX = 64 * 1024
 
 
 async def read_from_start(settings: KafkaSettings, topic: Topic) -> AsyncGenerator[Sequence[LogRecord]]:
@@ -103,3 +104,40 @@ async def offsets_at(
         raise BrokerUnavailable(f"{topic.name}: no offsets: {error!r}") from error
     finally:
         await close_consumer(consumer)
+
+
+async def append_times(settings: KafkaSettings, offsets: Mapping[LogPartition, int]) -> dict[LogPartition, int]:
+    """Return when the first record at or after each offset was appended, in milliseconds since 1970 UTC.
+
+    A partition where no record follows is left out. Raises BrokerUnavailable where Kafka does not answer in time.
+    """
+    consumer = AIOKafkaConsumer(
+        **connection_of(settings),
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",  # what stood there may be gone: then it is the oldest that is left
+        isolation_level="read_committed",
+        max_partition_fetch_bytes=_LOOK_BYTES_MAX,
+        request_timeout_ms=settings.request_timeout_ms,
+    )
+    places = [TopicPartition(*place) for place in offsets]
+    found: dict[LogPartition, int] = {}
+    try:
+        async with asyncio.timeout(settings.request_timeout_ms / 1000):
+            await consumer.start()
+            ends = await consumer.end_offsets(places)
+            consumer.assign(places)
+            for place in places:
+                consumer.seek(place, offsets[LogPartition(*place)])
+            while places:
+                for place, [first, *_] in (await consumer.getmany(*places, timeout_ms=_POLL_MS_MAX)).items():
+                    found.setdefault(LogPartition(*place), first.timestamp)
+                places = [
+                    place
+                    for place in places
+                    if LogPartition(*place) not in found and await consumer.position(place) < ends[place]
+                ]
+    except (KafkaError, TimeoutError) as error:
+        raise BrokerUnavailable(f"no append times from {settings.bootstrap}: {error!r}") from error
+    finally:
+        await close_consumer(consumer)
+    return found

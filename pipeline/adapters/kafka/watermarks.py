@@ -14,6 +14,7 @@ from pipeline.adapters.kafka.admin import partitions_of, read_log_ids
 from pipeline.adapters.kafka.closing import close_consumer
 from pipeline.adapters.kafka.connection import connection_of
 from pipeline.adapters.kafka.consumer import LogPartition
+from pipeline.adapters.kafka.offsets import Bounds
 from pipeline.errors import BrokerUnavailable
 from pipeline.settings import KafkaSettings
 from pipeline.topics import Topic
@@ -56,6 +57,24 @@ class Watermarks:
         except (KafkaError, TimeoutError) as error:
             raise await self._failed(error) from error
         return {LogPartition(*place): int(end) if end > begins[place] else 0 for place, end in ends.items()}
+
+    async def bounds(self) -> dict[LogPartition, Bounds]:
+        """Return where every partition begins and ends, and where the group is to go on.
+
+        Nothing where it has not committed anything of these logs: there may be no such group.
+        """
+        try:
+            async with asyncio.timeout(self._seconds_max):
+                consumer, _ = await self._connected()
+                committed = await self.committed()
+                begins = await consumer.beginning_offsets(self._places)
+                ends = await consumer.end_offsets(self._places)
+        except (KafkaError, TimeoutError) as error:
+            raise await self._failed(error) from error
+        if not any(committed.values()):
+            return {}
+        places = {place: TopicPartition(*place) for place in committed}
+        return {place: Bounds(begins[at], ends[at], max(begins[at], committed[place])) for place, at in places.items()}
 
     async def committed(self) -> Offsets:
         """Return the group's next offset of every partition, 0 where it has none of this log yet."""

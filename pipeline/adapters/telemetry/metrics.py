@@ -10,6 +10,14 @@ _DELAY: Final = (0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 1800)
 
 BUILD: Final = Gauge("threadline_build", "Always 1; the version and stage are in the labels.", ["version", "stage"])
 
+# every process
+LOOP_DELAY_SECONDS: Final = Histogram(
+    "threadline_loop_delay_seconds",
+    "How late the event loop came back to a task that asked for it every tenth of a second.",
+    ["stage"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+
 # gateway
 GATEWAY_REQUESTS: Final = Counter(
     "threadline_gateway_requests_total", "Requests answered, by route pattern and status.", ["route", "status"]
@@ -134,9 +142,6 @@ EVALUATORS_DELAY_SECONDS: Final = Histogram(
 EVALUATORS_QUEUE_AGE_SECONDS: Final = Gauge(
     "threadline_evaluators_queue_age_seconds", "Age of the oldest session in hand, since its close was published."
 )
-EVALUATORS_LAG_RECORDS: Final = Gauge(
-    "threadline_evaluators_lag_records", "Records between the committed offset and the end.", ["partition"]
-)
 EVALUATORS_JUDGE_CALLS: Final = Counter(
     "threadline_evaluators_judge_calls_total", "Questions to a language model, by outcome.", ["outcome"]
 )
@@ -166,6 +171,24 @@ EVALUATORS_RULES_REFUSED: Final = Counter(
 )
 
 # kafka
+KAFKA_LAG_RECORDS: Final = Gauge(
+    "threadline_kafka_lag_records",
+    "Records between a group's committed offset and the end of the log. One sink says it for all groups.",
+    ["group", "topic", "partition"],
+)
+KAFKA_LAG_SECONDS: Final = Gauge(
+    "threadline_kafka_lag_seconds",
+    "Age of the oldest record that the group has not committed, by its append time; 0 if it came since the last look.",
+    ["group", "topic", "partition"],
+)
+KAFKA_HEADROOM_SECONDS: Final = Gauge(
+    "threadline_kafka_retention_headroom_seconds",
+    "Time until retention takes the oldest record that the group has not committed; of the worst partition.",
+    ["group", "topic"],
+)
+KAFKA_LOOKED_AT: Final = Gauge(
+    "threadline_kafka_lag_looked_at_seconds", "When the lags were looked at, as seconds since 1970 UTC."
+)
 KAFKA_RULES_UNDECODABLE: Final = Counter(
     "threadline_kafka_rules_undecodable_total", "Records of the topic rules that are not what their schema says."
 )
@@ -196,8 +219,13 @@ SINKS_STORAGE_ERRORS: Final = Counter(
 SINKS_LATENCY_SECONDS: Final = Histogram(
     "threadline_sinks_latency_seconds", "From the broker's append to the stored row.", ["topic"], buckets=_DELAY
 )
-SINKS_LAG_RECORDS: Final = Gauge(
-    "threadline_sinks_lag_records", "Records between the committed offset and the end.", ["topic", "partition"]
+SINKS_BUFFERED_BYTES: Final = Gauge(
+    "threadline_sinks_buffered_bytes", "Read and not yet stored; at the bound of the settings it reads no further."
+)
+SINKS_TABLE_PARTS: Final = Gauge(
+    "threadline_sinks_table_parts",
+    "Active parts in the fullest partition of a table: too many slow inserts down. One sink says it for all.",
+    ["table"],
 )
 SINKS_BALANCE_RECORDS: Final = Gauge(
     "threadline_sinks_balance_records",

@@ -10,7 +10,7 @@ async def test_it_is_alive_and_ready_shows_its_metrics_and_drains_on_sigterm(env
 
     assert (await stage.ask("/healthz"))[0] == 200
     assert (await stage.ask("/readyz"))[0] == 200
-    assert "threadline_sinks_lag_records" in (await stage.ask("/metrics"))[1]
+    assert "threadline_loop_delay_seconds" in (await stage.ask("/metrics"))[1]
     assert await stage.drain() == 0
 
 

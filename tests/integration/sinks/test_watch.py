@@ -17,7 +17,9 @@ from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.apache_kafka
 
-BALANCE, LAG = "threadline_sinks_balance_records", "threadline_sinks_lag_records"
+BALANCE, PARTS = "threadline_sinks_balance_records", "threadline_sinks_table_parts"
+LAG, LAG_SECONDS = "threadline_kafka_lag_records", "threadline_kafka_lag_seconds"
+HEADROOM, RETENTION_SECONDS = "threadline_kafka_retention_headroom_seconds", 168 * 3600
 
 
 def spans(count: int) -> list[SpanEvent]:
@@ -70,10 +72,15 @@ async def test_balance_and_lag_are_true_with_transactions_without_storage_and_af
             await installation.clickhouse.kill()
             await send(producer, spans(5), commits=True)
             await eventually(lambda: said(LAG), lambda records: records >= 5, seconds_max=30)
+            await eventually(lambda: said(LAG_SECONDS), lambda seconds: seconds > 1, seconds_max=30)
+            assert 0 < await said(HEADROOM) < RETENTION_SECONDS - 1
             await installation.clickhouse.start()
             await installation.stored()
             await eventually(lambda: said(LAG), lambda records: records == 0, seconds_max=30)
+            assert await said(LAG_SECONDS) == 0
 
+        _, exposition = await stage.ask("/metrics")
+        assert metric_of(exposition, PARTS, table="span_events") >= 1
         await installation.client.command(
             "ALTER TABLE span_events DELETE WHERE log_offset < 2", settings={"mutations_sync": 2}
         )

@@ -5,7 +5,14 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from pipeline.adapters.clock import ManualClock
-from pipeline.adapters.kafka.admin import check_topics, ensure_topic, ensure_topics, partitions_of, read_log_ids
+from pipeline.adapters.kafka.admin import (
+    check_topics,
+    ensure_topic,
+    ensure_topics,
+    partitions_of,
+    read_log_ids,
+    read_retentions,
+)
 from pipeline.errors import BrokerUnavailable, SchemaMismatch
 from pipeline.local.process import free_port
 from pipeline.settings import KafkaSettings
@@ -43,6 +50,12 @@ async def test_every_declared_topic_is_created_with_its_partitions_and_an_id(
     assert sorted(log_ids) == sorted(NAMES)
     assert len(set(log_ids.values())) == len(NAMES)
     assert all(isinstance(log_id, UUID) and log_id.version == 7 for log_id in log_ids.values())
+
+
+async def test_retention_is_what_was_declared(settings: KafkaSettings) -> None:
+    await ensure_topics(settings.model_copy(update={"retention_hours": 5}), ManualClock())
+
+    assert await read_retentions(settings, [TRACES, SPANS]) == {TRACES.name: 5 * 3600, SPANS.name: 5 * 3600}
 
 
 async def test_a_second_run_changes_nothing(settings: KafkaSettings) -> None:

@@ -5,8 +5,9 @@ import pytest
 
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.kafka.admin import ensure_topics
+from pipeline.adapters.kafka.consumer import LogPartition
 from pipeline.adapters.kafka.producer import EventProducer
-from pipeline.adapters.kafka.reader import read_from_start, read_to_end
+from pipeline.adapters.kafka.reader import append_times, read_from_start, read_to_end
 from pipeline.errors import BrokerUnavailable
 from pipeline.events.envelope import Record, headers_of
 from pipeline.local.process import free_port
@@ -47,6 +48,22 @@ async def test_what_stands_behind_the_starts_comes_up_to_the_end(settings: Kafka
         assert [record.value for _, found in runs for record in found] == expected
 
 
+async def test_append_times_are_those_of_the_records_that_stand_at_the_offsets(settings: KafkaSettings) -> None:
+    await ensure_topics(settings, SystemClock())
+    async with EventProducer(settings, client_id="test") as producer:
+        for number in range(3):
+            await producer.publish(TRACES, [Record(None, b"%d" % number, headers_of("trace"), 1)])
+    [(_, first), *more] = [run async for run in read_to_end(settings, TRACES)]
+    stamps = [record.timestamp for records in (first, *(records for _, records in more)) for record in records]
+
+    ours = LogPartition(TRACES.name, 1)
+    assert [await append_times(settings, {ours: offset}) for offset in range(4)] == [
+        *({ours: stamp} for stamp in stamps),
+        {},
+    ]
+    assert await append_times(settings, {ours: 1, LogPartition(TRACES.name, 0): 0}) == {ours: stamps[1]}
+
+
 async def test_a_broker_that_is_not_there_is_said_to_be_unavailable() -> None:
     nowhere = KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}", request_timeout_ms=1000)
 
@@ -56,3 +73,5 @@ async def test_a_broker_that_is_not_there_is_said_to_be_unavailable() -> None:
     with pytest.raises(BrokerUnavailable, match="traces could not be read"):
         async for _ in read_to_end(nowhere, TRACES):
             pass
+    with pytest.raises(BrokerUnavailable, match="no append times"):
+        await append_times(nowhere, {LogPartition(TRACES.name, 0): 0})
