@@ -10,10 +10,8 @@ from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from tests.support.page_api import Api
 from tests.support.running import RunningStack
-from tests.support.waiting import wait_until
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-STORED_SECONDS_MAX = 30.0
 WAIT_MS_MAX = 30_000
 """For whatever the page has to show: the machine may be busy."""
 
@@ -65,10 +63,8 @@ def open_page(tabs: BrowserContext, api: Api, faults: list[str]) -> Iterator[Ope
         page.on("console", lambda line: faults.append(line.text) if "Content Security Policy" in line.text else None)
         opened.append(page)
         if stored:
-            address = {
-                "project": wait_until(api.project_id, bool, seconds_max=STORED_SECONDS_MAX),
-                **address,
-            }
+            api.wait_for_threads()
+            address = {"project": api.project_id(), **address}
         page.goto(f"{api.base_url}/#{'&'.join(f'{name}={value}' for name, value in address.items())}")
         return page
 

@@ -112,6 +112,20 @@ def test_a_column_sorts_and_sorts_the_other_way_round(api: Api, open_page: Open)
     page.get_by_role("button", name="Messages").click()
     expect(page.locator(".thread-table a.id")).to_have_text(["with-1", "with-2", "with-3"])
 
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/v1/private/traces/threads?*sorting*", hold)
+    page.get_by_role("button", name="Duration").click()
+    expect(page.locator(".count")).to_have_text("Loading")
+    expect(page.locator(".thread-table a.id")).to_have_text(["with-1", "with-2", "with-3"])
+    page.unroute("**/v1/private/traces/threads?*sorting*")
+    for route in held:
+        route.continue_()
+    expect(page.locator(".count")).to_have_text("3 threads")
+
 
 def test_pages_hold_every_thread_once_while_new_ones_come_in(api: Api, open_page: Open) -> None:
     names = {f"t-{number:03}" for number in range(120)}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import uuid_utils.compat as uuids
 
@@ -24,6 +25,7 @@ class Api:
     def __init__(self, base_url: str, project: str = PROJECT) -> None:
         self.base_url = base_url
         self.project = project
+        self._threads: set[str] = set()
 
     def call(self, method: str, path: str, body: object = None) -> Any:
         request = urllib.request.Request(  # noqa: S310
@@ -56,6 +58,7 @@ class Api:
     def _log(self, traces: Sequence[Mapping[str, Any]]) -> list[str]:
         for begin in range(0, len(traces), ITEMS_MAX):
             self.call("POST", "traces/batch", {"traces": traces[begin : begin + ITEMS_MAX]})
+        self._threads.update(trace["thread_id"] for trace in traces)
         return [trace["id"] for trace in traces]
 
     def log_spans(self, trace_id: str, spans: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -85,6 +88,15 @@ class Api:
     def thread(self, thread_id: str) -> dict[str, Any]:
         """Return a thread; nothing where it is not stored yet."""
         return self._stored("POST", "traces/threads/retrieve", {"project_name": self.project, "thread_id": thread_id})
+
+    def wait_for_threads(self) -> None:
+        """Wait until every thread that was logged here is one of the list: a page that is opened then shows them."""
+        path = f"traces/threads?project_name={quote(self.project)}&size=1"
+        wait_until(
+            lambda: self._stored("GET", path).get("total"),
+            lambda found: found == len(self._threads),
+            seconds_max=STORED_SECONDS_MAX,
+        )
 
     def trace(self, trace_id: str) -> dict[str, Any]:
         """Return a trace; nothing where it is not stored yet."""

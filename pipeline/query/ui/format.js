@@ -15,7 +15,7 @@ export const money = (value) => (value < 0.01 ? SMALL_MONEY : MONEY).format(valu
 export const plural = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
 
 export function length(milliseconds) {
-  if (milliseconds < 1) return `${milliseconds.toPrecision(2)} ms`;
+  if (milliseconds < 1) return `${Number(milliseconds.toPrecision(2))} ms`;
   if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
   const seconds = milliseconds / 1000;
   if (seconds < 59.95) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;

@@ -3,6 +3,8 @@
 //
 // A part is { kind: "text", text }, { kind: "image", url }, { kind: "tool", name, detail } or { kind: "json", value }.
 
+import { unmarked } from "./text.js";
+
 const SPEAKERS = new Map(Object.entries({
   user: "user", human: "user", humanmessage: "user",
   assistant: "assistant", ai: "assistant", model: "assistant", agent: "assistant", aimessage: "assistant",
@@ -38,7 +40,7 @@ export function instructions(value) {
 // One line of what was said, for lists.
 export function summary(value, side) {
   return said(value, side)
-    .map((part) => ({ text: part.text, image: "[image]", tool: `${part.name}()`, json: JSON.stringify(part.value) })[part.kind])
+    .map((part) => ({ text: part.kind === "text" && unmarked(part.text), image: "[image]", tool: `${part.name}()`, json: JSON.stringify(part.value) })[part.kind])
     .join(" ");
 }
 

@@ -10,4 +10,19 @@ export const plain = (text) => text.replace(OVERRIDE, (mark) => `[${OVERRIDES[ma
 
 export const oneLine = (text, most = 300) => plain(text.slice(0, most).replace(/\s+/g, " ").trim());
 
+// What markdown says without its marks, for one line: fences, headings, quotes, lists, emphasis, links and images.
+const MARKS = [
+  [/^[ \t]*(```|~~~)[^\n]*$/gm, " "],
+  [/^[ \t]*\|?[ \t]*:?-{2,}[-:| \t]*$/gm, " "],
+  [/^[ \t]*(#{1,6}|>+|[-*+]|\d{1,3}[.)])[ \t]+/gm, ""],
+  [/!?\[([^\][\n]{0,300})\]\([^()\s]{0,2000}\)/g, "$1"],
+  [/(`+)([^`\n]+)\1/g, "$2"],
+  [/(\*\*|__|~~)(?=\S)([^\n*_~]+)\1/g, "$2"],
+  [/(?<![\w*])\*(?=\S)([^*\n]+)\*(?![\w*])/g, "$1"],
+];
+const SUMMARISED_CHARACTERS_MAX = 1200;
+
+export const unmarked = (text) =>
+  MARKS.reduce((left, [mark, meant]) => left.replace(mark, meant), text.slice(0, SUMMARISED_CHARACTERS_MAX));
+
 export const pretty = (value) => JSON.stringify(value, null, 2);

@@ -19,6 +19,8 @@ const SCORE_COLUMNS_MAX = 4;
 const SEARCH_MS = 250;
 // News come over the stream; this only keeps counts and last messages of open threads from growing old.
 const REFRESH_MS = 10_000;
+// What was told of before the page listened may not be stored yet: whoever sees nothing looks again sooner.
+const EMPTY_REFRESH_MS = 1500;
 const NEWS_MS = 500;
 const AGAIN_MS = 1000;
 const UNSEEN_MS_MAX = 15_000;
@@ -41,8 +43,13 @@ export function useThreads(projectId, address) {
   const asking = wanted(address);
   const loaded = useLoad((signal) => (projectId ? api.threads(projectId, { ...asking, signal }) : undefined),
     [projectId, JSON.stringify(asking)]);
+  // What was asked for before stays, and says that it is of before, until what is asked for now is there.
+  const latest = useRef(null);
+  if (loaded.value) latest.current = { projectId, page: asking.page, value: loaded.value };
+  const kept = !loaded.error && latest.current?.projectId === projectId ? latest.current : null;
+  const { value, page } = loaded.value ? { value: loaded.value, page: asking.page } : kept ?? { page: asking.page };
   const isLiveView = asking.page === 1;
-  useWhileVisible(loaded.reload, isLiveView ? REFRESH_MS : 0);
+  useWhileVisible(loaded.reload, isLiveView ? (value?.total === 0 ? EMPTY_REFRESH_MS : REFRESH_MS) : 0);
   const [told, setTold] = useState({});
   const news = useRef({ timer: null, unseen: new Map() });
   useEffect(() => setTold({}), [loaded.value]);
@@ -66,8 +73,8 @@ export function useThreads(projectId, address) {
     if (name === "opened") news.current.unseen.set(event.thread_id, performance.now() + UNSEEN_MS_MAX);
     readSoon(NEWS_MS);
   };
-  const rows = loaded.value?.content.map((thread) => (told[thread.id] ? { ...thread, status: told[thread.id] } : thread));
-  return { ...loaded, rows, hear, page: asking.page, newSince: isLiveView ? 0 : Object.keys(told).length };
+  const rows = value?.content.map((thread) => (told[thread.id] ? { ...thread, status: told[thread.id] } : thread));
+  return { ...loaded, value, rows, page, hear, asked: asking.page, isOld: Boolean(value && !loaded.value), newSince: isLiveView ? 0 : Object.keys(told).length };
 }
 
 export function Threads({ address, list, scoreNames, compact }) {
@@ -76,13 +83,13 @@ export function Threads({ address, list, scoreNames, compact }) {
   const narrowed = Boolean(address.search || conditions.length);
   const chosen = useChosen(list.rows ?? [], address.thread);
   return html`
-    <section class="list" aria-label="Threads">
+    <section class=${list.isOld ? "list old" : "list"} aria-label="Threads" aria-busy=${String(list.isOld)}>
       <div class="toolbar">
         <${Search} text=${address.search ?? ""} />
         <button type="button" class="action" aria-expanded=${String(building)} onClick=${() => setBuilding(!building)}>
           <${Icon} name="filter" />Filter</button>
         <${FilterChips} conditions=${conditions} />
-        <span class="count" role="status">${list.value && plural(list.value.total, "thread")}</span>
+        <span class="count" role="status">${list.isOld ? "Loading" : list.value && plural(list.value.total, "thread")}</span>
       </div>
       ${building && html`<${FilterBuilder} conditions=${conditions} scoreNames=${scoreNames}
         close=${() => setBuilding(false)} />`}
@@ -231,10 +238,10 @@ function Pages({ list, address }) {
   const from = (list.page - 1) * PAGE_THREADS;
   return html`
     <nav class="pages" aria-label="Pages">
-      <button type="button" class="action" disabled=${list.page === 1}
-        onClick=${() => to(list.page - 1)}>Previous</button>
+      <button type="button" class="action" disabled=${list.asked === 1}
+        onClick=${() => to(list.asked - 1)}>Previous</button>
       <span>${number(from + 1)} to ${number(from + list.value.content.length)} of ${number(list.value.total)}</span>
-      <button type="button" class="action" disabled=${list.page >= lastPage}
-        onClick=${() => to(list.page + 1)}>Next</button>
+      <button type="button" class="action" disabled=${list.asked >= lastPage}
+        onClick=${() => to(list.asked + 1)}>Next</button>
     </nav>`;
 }
