@@ -1,12 +1,13 @@
 from collections.abc import Sequence
 from itertools import islice, pairwise
-from time import perf_counter
 from typing import Any
+from unittest.mock import patch
 
 import orjson
 import pytest
 
 from pipeline.errors import Undecodable
+from pipeline.local import conversations
 from pipeline.local.conversations import Conversation, Rating, Turn, parse_dialogue, read_chatterbot, read_chitchat
 
 
@@ -89,9 +90,10 @@ def test_in_every_dialogue_time_goes_on_and_only_the_last_question_may_lack_an_a
 
 
 def test_a_few_hundred_dialogues_are_read_without_decoding_the_rest(everything: Sequence[Conversation]) -> None:
-    begun_at = perf_counter()
-    assert list(islice(read_chitchat(), 300)) == everything[:300]
-    assert perf_counter() - begun_at < 1.0
+    with patch.object(conversations, "parse_dialogue", wraps=parse_dialogue) as parsing:
+        found = list(islice(read_chitchat(), 300))
+    assert found == everything[:300]
+    assert 300 <= parsing.call_count < 400  # some hold nothing that was said
 
 
 def test_the_corpus_is_read_as_different_pairs_with_code_and_markdown() -> None:
