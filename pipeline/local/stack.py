@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from pipeline.errors import FatalError
@@ -29,7 +30,8 @@ _CLICKHOUSE_FOLDER: Final = "clickhouse"
 class Stack:
     """The processes of one machine; `data_dir` keeps ClickHouse's files, Kafka forgets everything when it stops.
 
-    `evaluators` judge the threads of projects without a rule; where none are given, those of the environment.
+    `evaluators` judge the threads of projects without a rule; where none are given, those of the environment. What
+    stands in `environment` is set for every process.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Stack:
         on_line: OnLine,
         partitions: int = _PARTITIONS,
         evaluators: str | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         kafka, self._clickhouse_port, self._port, *operation = free_ports(3 + len(STAGES))
         self._port = port or self._port
@@ -61,7 +64,7 @@ class Stack:
             heartbeat_interval_ms=500,
         )
         self.clickhouse = ClickHouseSettings(host="127.0.0.1", port=self._clickhouse_port)
-        self._environment = self._common_environment(thread_timeout)
+        self._environment = {**self._common_environment(thread_timeout), **environment}
         if evaluators is not None:
             self._environment["THREADLINE_EVALUATE_DEFAULT_EVALUATORS"] = evaluators
 

@@ -1,8 +1,9 @@
-"""`threadline bench evaluate`: how many closed threads a second one core of the evaluator scores by heuristics.
+"""`threadline bench evaluate`: threads a second that one core scores, and how soon the score of a judge is there.
 
-The threads stand in storage and their closes in the log before `threadline evaluate` starts as a process of its own. It
-reads the transcripts over HTTP, judges them and publishes the scores as in production; what is counted is the CPU time
-of that process, which busy neighbours change less than the time it takes.
+For the first, the threads stand in storage and their closes in the log before `threadline evaluate` starts as a process
+of its own. It reads the transcripts over HTTP, judges them by heuristics and publishes the scores as in production;
+what is counted is the CPU time of that process, which busy neighbours change less than the time it takes. The second is
+`close_to_score`.
 """
 
 import asyncio
@@ -21,6 +22,8 @@ from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.adapters.clock import Clock, SystemClock
 from pipeline.adapters.kafka.offsets import Bounds, read_bounds
 from pipeline.adapters.kafka.producer import EventProducer
+from pipeline.commands.bench import close_to_score
+from pipeline.commands.bench.close_to_score import Scored
 from pipeline.commands.bench.measure import cpu_seconds
 from pipeline.commands.bench.storage import Storage, embedded_storage
 from pipeline.commands.bench.stream import embedded_broker
@@ -37,6 +40,8 @@ from pipeline.topics import EVALUATORS_GROUP, SCORES, THREADS
 
 THREADS_MEASURED: Final = 20_000
 QUICK_THREADS: Final = 4_000
+JUDGED: Final = 3_000
+QUICK_JUDGED: Final = 1_000
 TURNS: Final = 10
 EVALUATORS: Final = "turns,answer_latency,unanswered_questions,repetition,refusals_and_apologies,steps"
 
@@ -68,11 +73,14 @@ class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
 def run(*, as_json: bool, threads: int | None, quick: bool) -> None:
     """Measure and print; raises FatalError where something does not come to its end."""
     count = threads or (QUICK_THREADS if quick else THREADS_MEASURED)
-    found = asyncio.run(measure(count, SystemClock(), Console(stderr=True)))
+    clock, console = SystemClock(), Console(stderr=True)
+    found = asyncio.run(measure(count, clock, console))
+    with console.status("from closes to scores"):
+        scored = asyncio.run(close_to_score.measure(QUICK_JUDGED if quick else JUDGED, clock))
     if as_json:
-        print(json.dumps(figures(found)))  # noqa: T201
+        print(json.dumps(figures(found, scored)))  # noqa: T201
     else:
-        Console().print(_table(found))
+        Console().print(_table(found, scored))
 
 
 async def measure(threads: int, clock: Clock, console: Console) -> Evaluated:
@@ -86,7 +94,7 @@ async def measure(threads: int, clock: Clock, console: Console) -> Evaluated:
             return await _evaluate(storage, kafka, threads, clock)
 
 
-def figures(found: Evaluated) -> dict[str, float]:
+def figures(found: Evaluated, scored: Scored) -> dict[str, float]:
     """Return the figures as `--json` prints them."""
     return {
         "threads": found.threads,
@@ -95,6 +103,9 @@ def figures(found: Evaluated) -> dict[str, float]:
         "seconds": round(found.seconds, 3),
         "cpu_us_per_thread": round(found.cpu_seconds * 1e6 / found.threads, 1),
         "threads_per_core_s": round(found.threads_per_core_s, 1),
+        "judged": scored.threads,
+        "close_to_score_p50_s": round(scored.close_to_score_p50_s, 3),
+        "close_to_score_p99_s": round(scored.close_to_score_p99_s, 3),
     }
 
 
@@ -184,8 +195,8 @@ def _closed(thread: int) -> ThreadEvent:
     )  # fmt: skip
 
 
-def _table(found: Evaluated) -> Table:
+def _table(found: Evaluated, scored: Scored) -> Table:
     table = Table("figure", "value", title="evaluate")
-    for name, value in figures(found).items():
+    for name, value in figures(found, scored).items():
         table.add_row(name.replace("_", " "), f"{value:,}")
     return table

@@ -61,6 +61,14 @@ def first_turns(threads: int, clock: Clock) -> Iterator[Record]:
         yield _turn(thread_of(number), clock).record()
 
 
+def whole_conversations(threads: int, turns: int, clock: Clock) -> Iterator[Record]:
+    """Yield, thread by thread, `turns` traces of EVENT_BYTES each."""
+    for number in range(threads):
+        thread = thread_of(number)
+        for _ in range(turns):
+            yield _of_size(_turn(thread, clock), EVENT_BYTES).record()
+
+
 async def publish(kafka: KafkaSettings, records: Iterator[Record]) -> None:
     """Publish all `records` to the log of threads, as fast as the broker takes them."""
     async with EventProducer(kafka, client_id="threadline-bench") as producer:
@@ -68,12 +76,19 @@ async def publish(kafka: KafkaSettings, records: Iterator[Record]) -> None:
             await producer.publish(TRACES, batch)
 
 
-async def publish_paced(kafka: KafkaSettings, records: Iterator[Record], clock: Clock, *, per_second: float) -> None:
+async def publish_paced(
+    kafka: KafkaSettings,
+    records: Iterator[Record],
+    clock: Clock,
+    *,
+    per_second: float,
+    records_at_once: int = _PUBLISH_RECORDS // 5,
+) -> None:
     """Publish all `records` to the log of threads, `per_second` of them, or as fast as can be where that is slower."""
     began_at = clock.monotonic()
     sent = 0
     async with EventProducer(kafka, client_id="threadline-bench") as producer:
-        while batch := list(islice(records, _PUBLISH_RECORDS // 5)):
+        while batch := list(islice(records, records_at_once)):
             await asyncio.sleep(max(0.0, began_at + sent / per_second - clock.monotonic()))
             await producer.publish(TRACES, batch)
             sent += len(batch)

@@ -10,6 +10,7 @@ from pipeline.commands.bench.load import (
     first_turns,
     mixed_records,
     thread_of,
+    whole_conversations,
 )
 from pipeline.events.controls import COMMAND_DECODER
 from pipeline.events.envelope import Record
@@ -56,3 +57,12 @@ def test_each_thread_has_one_first_turn() -> None:
     keys = [record.key for record in first_turns(100, ManualClock())]
 
     assert keys == [thread_key(thread_of(number)) for number in range(100)]
+
+
+def test_whole_conversations_come_one_after_the_other() -> None:
+    records = list(whole_conversations(3, 4, ManualClock()))
+
+    keys = [record.key for record in records]
+    assert len(set(keys)) == 3
+    assert keys == sorted(keys)
+    assert all(len(record.value or b"") == EVENT_BYTES for record in records)
