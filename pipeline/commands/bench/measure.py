@@ -11,6 +11,8 @@ import msgspec
 
 _TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+_HIGH_WATER: Final = "VmHWM:"
+"""Of /proc/<pid>/status (proc_pid_status(5)), in kB."""
 _UTIME, _STIME = 11, 12
 """Places in /proc/<pid>/stat, counted after the name of the program (proc_pid_stat(5))."""
 
@@ -47,6 +49,13 @@ def cpu_seconds(pid: int) -> float:
 def resident_bytes(pid: int) -> int:
     """Return the resident memory of a process; raises FileNotFoundError where there is none."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
+
+
+def highest_resident_bytes(pid: int) -> int:
+    """Return the most memory that a process has had resident; raises FileNotFoundError where there is none."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = next(line for line in status.splitlines() if line.startswith(_HIGH_WATER))
+    return int(found.split()[1]) * 1024
 
 
 def percentile(values: Sequence[float], share: float) -> float:
