@@ -1,7 +1,7 @@
 """What our sink is measured beside: the least that stores a topic, with nothing against loss.
 
-Run as `python -m pipeline.commands.bench.bare_sink <how> <bootstrap> <partitions> <clickhouse port> <file>`;
-prints one line of JSON. `how` is
+Run as `python -m pipeline.commands.bench.bare_sink <how> <bootstrap> <partitions> <clickhouse port> <file>
+<fold_rows_max>`; prints one line of JSON. `how` is
 
 * `prepare`: write the rows of the topic into the file, by inserts; the first insert is also done and folded, so that
   none of the others finds ClickHouse cold (the tables are emptied afterwards),
@@ -10,8 +10,9 @@ prints one line of JSON. `how` is
 * `columns`: consume, decode, and insert columns from Python in ClickHouse's native format,
 * `joined`: consume, splice the provenance in, and insert the joined bytes.
 
-The inserts are of the size that our sink makes them, and folds are of as many rows as ours takes together when it is
-behind. In the last two nothing overlaps: a batch is read, inserted, perhaps folded, and the next one is read.
+The inserts are of the size that our sink makes them. A fold takes what has been inserted meanwhile, up to
+`fold_rows_max` rows or one insert, as in our sink; where nothing overlaps it waits until there is so much. In the last
+two a batch is read, inserted, perhaps folded, and then the next one is read.
 """
 
 import asyncio
@@ -96,14 +97,16 @@ async def _fold(client: ClickHouse, parts: Sequence[Covered]) -> None:
         await fold(client, _TABLE, together(parts))
 
 
-async def _consume(kafka: KafkaSettings, client: ClickHouse, log_id: UUID, insert: Insert) -> int:
-    rows, rows_max, unfolded = 0, SinksSettings().fold_rows_max, list[Covered]()
+async def _consume(
+    kafka: KafkaSettings, client: ClickHouse, log_id: UUID, insert: Insert, *, fold_rows_max: int
+) -> int:
+    rows, unfolded = 0, list[Covered]()
     async with aclosing(_batches(kafka)) as batches:
         async for batch in batches:
             await insert(batch)
             rows += len(batch)
             unfolded.append(_covered(log_id, batch))
-            if sum(part.rows for part in unfolded) >= rows_max:
+            if sum(part.rows for part in unfolded) >= fold_rows_max:
                 await _fold(client, unfolded)
                 unfolded = []
     await _fold(client, unfolded)
@@ -146,14 +149,14 @@ def _kept(file: Path) -> Iterator[tuple[Covered, bytes]]:
             yield covered, kept.read(int.from_bytes(kept.read(8), "big"))
 
 
-async def _insert_file(client: ClickHouse, file: Path) -> int:
-    rows, rows_max, unfolded = 0, SinksSettings().fold_rows_max, list[Covered]()
+async def _insert_file(client: ClickHouse, file: Path, *, fold_rows_max: int) -> int:
+    rows, unfolded = 0, list[Covered]()
     folding = asyncio.create_task(_fold(client, []))
     for covered, body in _kept(file):
         await client.insert_lines(_TABLE, [body], token=None)
         rows += covered.rows
         unfolded.append(covered)
-        if folding.done() or sum(part.rows for part in unfolded) >= rows_max:
+        if folding.done() or sum(part.rows for part in unfolded) >= fold_rows_max:
             await folding
             folding, unfolded = asyncio.create_task(_fold(client, unfolded)), []
     await folding
@@ -161,7 +164,9 @@ async def _insert_file(client: ClickHouse, file: Path) -> int:
     return rows
 
 
-async def store(how: str, kafka: KafkaSettings, storage: ClickHouseSettings, file: Path, clock: Clock) -> Throughput:
+async def store(
+    how: str, kafka: KafkaSettings, storage: ClickHouseSettings, file: Path, clock: Clock, *, fold_rows_max: int
+) -> Throughput:
     """Store the topic in the way that `how` says; raises FatalError for any other."""
     log_id = (await read_log_ids(kafka))[TRACES.name]
     async with ClickHouse(storage) as client:
@@ -171,25 +176,29 @@ async def store(how: str, kafka: KafkaSettings, storage: ClickHouseSettings, fil
             case "prepare":
                 rows = await _prepare(kafka, client, log_id, file)
             case "ceiling":
-                rows = await _insert_file(client, file)
+                rows = await _insert_file(client, file, fold_rows_max=fold_rows_max)
             case "columns":
-                rows = await _consume(kafka, client, log_id, lambda read: _insert_columns(client, log_id, read))
-            case "joined":
 
                 async def insert(batch: Sequence[Read]) -> None:
+                    await _insert_columns(client, log_id, batch)
+
+                rows = await _consume(kafka, client, log_id, insert, fold_rows_max=fold_rows_max)
+            case "joined":
+
+                async def insert_joined(batch: Sequence[Read]) -> None:
                     await client.insert_lines(_TABLE, _lines(log_id, batch), token=None)
 
-                rows = await _consume(kafka, client, log_id, insert)
+                rows = await _consume(kafka, client, log_id, insert_joined, fold_rows_max=fold_rows_max)
             case _:
                 raise FatalError(f"no contender {how}")
         return Throughput(events=rows, seconds=clock.monotonic() - began_at, cpu_seconds=own_cpu_seconds() - began_cpu)
 
 
-def main(how: str, bootstrap: str, partitions: str, port: str, file: str) -> None:
+def main(how: str, bootstrap: str, partitions: str, port: str, file: str, fold_rows_max: str) -> None:
     """Store, and print what it took."""
     kafka = KafkaSettings(bootstrap=bootstrap, partitions=int(partitions))
     storage = ClickHouseSettings(port=int(port), request_timeout_seconds=600.0)
-    found = asyncio.run(store(how, kafka, storage, Path(file), SystemClock()))
+    found = asyncio.run(store(how, kafka, storage, Path(file), SystemClock(), fold_rows_max=int(fold_rows_max)))
     print(msgspec.json.encode(found).decode(), flush=True)  # noqa: T201
 
 

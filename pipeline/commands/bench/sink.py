@@ -52,14 +52,19 @@ _SECONDS_MAX: Final = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is stored: `load`, and so many large events to see the memory by."""
+    """How much is stored: `load`, and so many large events to see the memory by; how many rows are folded together.
+
+    With few inserts chance would say how many of them share a fold, and that is much of the cost: then each is folded
+    alone, by all contenders (`fold_rows_max=1`).
+    """
 
     load: Load
     large_events: int
+    fold_rows_max: int
 
 
-FULL: Final = Plan(Load(events=500_000, threads=20_000, event_bytes=EVENT_BYTES), large_events=20)
-QUICK: Final = Plan(Load(events=100_000, threads=5_000, event_bytes=EVENT_BYTES), large_events=6)
+FULL: Final = Plan(Load(events=500_000, threads=20_000, event_bytes=EVENT_BYTES), 20, fold_rows_max=100_000)
+QUICK: Final = Plan(Load(events=100_000, threads=5_000, event_bytes=EVENT_BYTES), large_events=6, fold_rows_max=1)
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,16 +105,17 @@ async def measure(plan: Plan, clock: Clock, console: Console) -> Found:
             await publish(kafka, mixed_records(plan.load, clock))
         with tempfile.TemporaryDirectory(prefix="threadline-bench-") as folder:
             file = Path(folder) / "rows"
-            await _contend("prepare", kafka, storage, file)
+            arguments = (str(storage.settings.port), str(file), str(plan.fold_rows_max))
+            await _contend("prepare", kafka, *arguments)
             await _empty(storage.client)
             for how in CONTENDERS:
                 with console.status(how):
                     began = cpu_seconds(storage.pid)
-                    found[how] = await _contend(how, kafka, storage, file)
+                    found[how] = await _contend(how, kafka, *arguments)
                     cpu[how] = cpu_seconds(storage.pid) - began
                     await _empty(storage.client)
         with console.status("threadline sink"):
-            async with running_stage("sink", _environment(kafka, storage)) as sink:
+            async with running_stage("sink", _environment(kafka, storage, plan)) as sink:
                 began = cpu_seconds(storage.pid)
                 found["ours"] = await _store(sink, kafka, plan.load.events, clock)
                 cpu["ours"] = cpu_seconds(storage.pid) - began
@@ -159,11 +165,8 @@ def table(found: Found) -> Table:
     return printed
 
 
-async def _contend(how: str, kafka: KafkaSettings, storage: Storage, file: Path) -> Throughput:
-    return await run_contender(
-        _MODULE, how, kafka.bootstrap, str(kafka.partitions), str(storage.settings.port), str(file),
-        seconds_max=_SECONDS_MAX,
-    )  # fmt: skip
+async def _contend(how: str, kafka: KafkaSettings, *more: str) -> Throughput:
+    return await run_contender(_MODULE, how, kafka.bootstrap, str(kafka.partitions), *more, seconds_max=_SECONDS_MAX)
 
 
 async def _empty(client: ClickHouse) -> None:
@@ -212,5 +215,9 @@ def _one(record: Record) -> Iterator[Record]:
     yield record
 
 
-def _environment(kafka: KafkaSettings, storage: Storage) -> dict[str, str]:
-    return {**environment_of(kafka), "THREADLINE_CLICKHOUSE_PORT": str(storage.settings.port)}
+def _environment(kafka: KafkaSettings, storage: Storage, plan: Plan) -> dict[str, str]:
+    return {
+        **environment_of(kafka),
+        "THREADLINE_CLICKHOUSE_PORT": str(storage.settings.port),
+        "THREADLINE_SINKS_FOLD_ROWS_MAX": str(plan.fold_rows_max),
+    }
