@@ -9,7 +9,7 @@ from pipeline.adapters.kafka.consumer import Fetched, LogPartition, LogRecord
 from pipeline.adapters.telemetry import metrics
 from pipeline.errors import Undecodable
 from pipeline.events.dead_letters import Origin
-from pipeline.events.envelope import HEADER_REPLAYED_FROM
+from pipeline.events.envelope import HEADER_REPLAYED_FROM, Headers
 from pipeline.sinks.batch import Batch, Limits, Poison, Replay, Row, Skip
 from pipeline.sinks.lane import Lane
 from pipeline.sinks.routes import CONTROLS, NewerSchema, Router, Table, control_value
@@ -49,10 +49,15 @@ class Intake:
         metrics.SINKS_RECORDS.labels(place.topic).inc(len(fetched.records))
         router = self._routers[place.topic]
         head = head_of(self._log_id(place.topic), place.partition)
+        headers: Headers | None = None
+        batch: Batch | None = None
         for record in fetched.records:
             try:
-                table, origin = router.route(record.headers)
-                batch = self._batch(place.topic, table, now)
+                if record.headers != headers:  # to compare them is cheaper than to look them up
+                    (table, origin), batch = router.route(record.headers), None
+                    headers = record.headers
+                if batch is None or batch.is_full:
+                    batch = self._batch(place.topic, table, now)
                 if origin is None:
                     batch.add(_row_of(place, table, head, record), now)
                 else:

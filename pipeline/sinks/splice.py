@@ -6,6 +6,7 @@ from uuid import UUID
 from pipeline.errors import Undecodable
 
 _LAST_FIELD: Final = b'"appended_at_ms":'
+_LINE_BREAK: Final = 0x0A  # a number is looked for faster than a text of one byte
 
 
 def head_of(log_id: UUID, partition: int) -> bytes:
@@ -21,7 +22,7 @@ def splice(head: bytes, offset: int, appended_at_ms: int, value: bytes | None) -
     """
     if value is None:
         raise Undecodable("no value")
-    if value[:1] != b"{" or value[-1:] != b"}" or b"\n" in value:
+    if value[:1] != b"{" or value[-1:] != b"}" or _LINE_BREAK in value:
         raise Undecodable("the value is not one JSON object on one line")
     return b'%b%d,"appended_at_ms":%d,%b' % (head, offset, appended_at_ms, value[1:])
 

@@ -1,19 +1,23 @@
 """What our sink is measured beside: the least that stores a topic, with nothing against loss.
 
-Run as `python -m pipeline.commands.bench.bare_sink <how> <bootstrap> <partitions> <clickhouse port> <file>`;
-prints one line of JSON. `how` is
+Run as `python -m pipeline.commands.bench.bare_sink <how> <bootstrap> <partitions> <clickhouse port> <file>
+<fold_rows_max>`; prints one line of JSON. `how` is
 
-* `prepare`: write the rows of the topic into the file, as many to a line as one insert takes; nothing is stored,
-* `ceiling`: insert what is in that file,
+* `prepare`: write the rows of the topic into the file, by inserts; the first insert is also done and folded, so that
+  none of the others finds ClickHouse cold (the tables are emptied afterwards),
+* `ceiling`: insert what is in that file. As in our sink one insert and one fold run at a time, beside each other: what
+  ClickHouse can do if it never waits,
 * `columns`: consume, decode, and insert columns from Python in ClickHouse's native format,
 * `joined`: consume, splice the provenance in, and insert the joined bytes.
 
-Each insert is folded as the sink folds. Nothing overlaps: a batch is read, inserted, folded, and the next one is read.
+The inserts are of the size that our sink makes them. A fold takes what has been inserted meanwhile, up to
+`fold_rows_max` rows or one insert, as in our sink; where nothing overlaps it waits until there is so much. In the last
+two a batch is read, inserted, perhaps folded, and then the next one is read.
 """
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -33,7 +37,7 @@ from pipeline.events.identity import NIL_ID
 from pipeline.events.traces import TRACE_DECODER
 from pipeline.settings import ClickHouseSettings, KafkaSettings, SinksSettings
 from pipeline.sinks.fold import fold
-from pipeline.sinks.ranges import covering
+from pipeline.sinks.ranges import Covered, covering, together
 from pipeline.sinks.splice import head_of, splice
 from pipeline.topics import TRACES
 
@@ -46,16 +50,8 @@ _COLUMNS: Final = (
 )  # fmt: skip
 
 
-class Place(msgspec.Struct):
-    """Where a row stood."""
-
-    log_partition: int
-    log_offset: int
-    appended_at_ms: int
-
-
 class Stood(NamedTuple):
-    """The same, as `covering` takes it."""
+    """Where a row stood, as `covering` takes it."""
 
     partition: int
     offset: int
@@ -92,17 +88,28 @@ def _lines(log_id: UUID, batch: Sequence[Read]) -> list[bytes]:
     return [splice(heads[at], record.offset, record.timestamp, record.value) for at, record in batch]
 
 
-async def _fold(client: ClickHouse, log_id: UUID, places: Sequence[Stood]) -> None:
-    await fold(client, _TABLE, covering(log_id, TRACES.name, sorted(places)))
+def _covered(log_id: UUID, batch: Sequence[Read]) -> Covered:
+    return covering(log_id, TRACES.name, [Stood(at, record.offset, record.timestamp) for at, record in batch])
 
 
-async def _consume(kafka: KafkaSettings, client: ClickHouse, log_id: UUID, insert: Insert) -> int:
-    rows = 0
+async def _fold(client: ClickHouse, parts: Sequence[Covered]) -> None:
+    if parts:
+        await fold(client, _TABLE, together(parts))
+
+
+async def _consume(
+    kafka: KafkaSettings, client: ClickHouse, log_id: UUID, insert: Insert, *, fold_rows_max: int
+) -> int:
+    rows, unfolded = 0, list[Covered]()
     async with aclosing(_batches(kafka)) as batches:
         async for batch in batches:
             await insert(batch)
-            await _fold(client, log_id, [Stood(at, record.offset, record.timestamp) for at, record in batch])
             rows += len(batch)
+            unfolded.append(_covered(log_id, batch))
+            if sum(part.rows for part in unfolded) >= fold_rows_max:
+                await _fold(client, unfolded)
+                unfolded = []
+    await _fold(client, unfolded)
     return rows
 
 
@@ -119,31 +126,47 @@ async def _insert_columns(client: ClickHouse, log_id: UUID, batch: Sequence[Read
     await client.insert_columns(_TABLE, _COLUMNS, list(zip(*rows, strict=True)))
 
 
-async def _prepare(kafka: KafkaSettings, log_id: UUID, file: Path) -> int:
-    """Write each batch as its length and its bytes."""
+async def _prepare(kafka: KafkaSettings, client: ClickHouse, log_id: UUID, file: Path) -> int:
+    """Write each batch as what it covers and its bytes, each after its length; store the first."""
     rows = 0
     with file.open("wb") as out:
         async with aclosing(_batches(kafka)) as batches:
             async for batch in batches:
-                body = b"\n".join(_lines(log_id, batch))
-                out.write(len(body).to_bytes(8, "big") + body)
+                covered, body = _covered(log_id, batch), b"\n".join(_lines(log_id, batch))
+                for part in (msgspec.json.encode(covered), body):
+                    out.write(len(part).to_bytes(8, "big") + part)
+                if rows == 0:
+                    await client.insert_lines(_TABLE, [body], token=None)
+                    await _fold(client, [covered])
                 rows += len(batch)
     return rows
 
 
-async def _insert_file(client: ClickHouse, log_id: UUID, file: Path) -> int:
-    decoder, rows = msgspec.json.Decoder(Place), 0
+def _kept(file: Path) -> Iterator[tuple[Covered, bytes]]:
     with file.open("rb") as kept:
         while head := kept.read(8):
-            lines = kept.read(int.from_bytes(head, "big")).split(b"\n")
-            await client.insert_lines(_TABLE, lines, token=None)
-            places = [Stood(*msgspec.structs.astuple(decoder.decode(line))) for line in lines]
-            await _fold(client, log_id, places)
-            rows += len(lines)
+            covered = msgspec.json.decode(kept.read(int.from_bytes(head, "big")), type=Covered)
+            yield covered, kept.read(int.from_bytes(kept.read(8), "big"))
+
+
+async def _insert_file(client: ClickHouse, file: Path, *, fold_rows_max: int) -> int:
+    rows, unfolded = 0, list[Covered]()
+    folding = asyncio.create_task(_fold(client, []))
+    for covered, body in _kept(file):
+        await client.insert_lines(_TABLE, [body], token=None)
+        rows += covered.rows
+        unfolded.append(covered)
+        if folding.done() or sum(part.rows for part in unfolded) >= fold_rows_max:
+            await folding
+            folding, unfolded = asyncio.create_task(_fold(client, unfolded)), []
+    await folding
+    await _fold(client, unfolded)
     return rows
 
 
-async def store(how: str, kafka: KafkaSettings, storage: ClickHouseSettings, file: Path, clock: Clock) -> Throughput:
+async def store(
+    how: str, kafka: KafkaSettings, storage: ClickHouseSettings, file: Path, clock: Clock, *, fold_rows_max: int
+) -> Throughput:
     """Store the topic in the way that `how` says; raises FatalError for any other."""
     log_id = (await read_log_ids(kafka))[TRACES.name]
     async with ClickHouse(storage) as client:
@@ -151,27 +174,31 @@ async def store(how: str, kafka: KafkaSettings, storage: ClickHouseSettings, fil
         began_at, began_cpu = clock.monotonic(), own_cpu_seconds()
         match how:
             case "prepare":
-                rows = await _prepare(kafka, log_id, file)
+                rows = await _prepare(kafka, client, log_id, file)
             case "ceiling":
-                rows = await _insert_file(client, log_id, file)
+                rows = await _insert_file(client, file, fold_rows_max=fold_rows_max)
             case "columns":
-                rows = await _consume(kafka, client, log_id, lambda read: _insert_columns(client, log_id, read))
-            case "joined":
 
                 async def insert(batch: Sequence[Read]) -> None:
+                    await _insert_columns(client, log_id, batch)
+
+                rows = await _consume(kafka, client, log_id, insert, fold_rows_max=fold_rows_max)
+            case "joined":
+
+                async def insert_joined(batch: Sequence[Read]) -> None:
                     await client.insert_lines(_TABLE, _lines(log_id, batch), token=None)
 
-                rows = await _consume(kafka, client, log_id, insert)
+                rows = await _consume(kafka, client, log_id, insert_joined, fold_rows_max=fold_rows_max)
             case _:
                 raise FatalError(f"no contender {how}")
         return Throughput(events=rows, seconds=clock.monotonic() - began_at, cpu_seconds=own_cpu_seconds() - began_cpu)
 
 
-def main(how: str, bootstrap: str, partitions: str, port: str, file: str) -> None:
+def main(how: str, bootstrap: str, partitions: str, port: str, file: str, fold_rows_max: str) -> None:
     """Store, and print what it took."""
     kafka = KafkaSettings(bootstrap=bootstrap, partitions=int(partitions))
     storage = ClickHouseSettings(port=int(port), request_timeout_seconds=600.0)
-    found = asyncio.run(store(how, kafka, storage, Path(file), SystemClock()))
+    found = asyncio.run(store(how, kafka, storage, Path(file), SystemClock(), fold_rows_max=int(fold_rows_max)))
     print(msgspec.json.encode(found).decode(), flush=True)  # noqa: T201
 
 

@@ -94,6 +94,20 @@ async def test_a_full_batch_is_written_at_once_and_the_next_one_begins(lanes: di
     await lane.abandon()
 
 
+async def test_what_is_refused_may_begin_a_batch_and_the_next_row_follows_it(lanes: dict[object, Lane]) -> None:
+    records = [Record(4), Record(5), Record(6, headers=()), Record(7), Record(8, b"", headers_of("tick")), Record(9)]
+
+    intake(lanes, rows_max=2).take(PLACE, fetched(*records))
+
+    lane = lanes[TRACE_EVENTS]
+    assert lane.storing is not None
+    assert lane.filling is not None
+    assert [row.offset for row in lane.storing.rows] == [4, 5]
+    assert [record.offset for record in lane.filling.poison] == [6]
+    assert [row.offset for row in lane.filling.rows] == [7, 9], "full, and the one before it is still being written"
+    await lane.abandon()
+
+
 def test_a_topic_waits_for_every_lane_it_feeds(lanes: dict[object, Lane]) -> None:
     routing = intake(lanes)
 

@@ -7,7 +7,7 @@ from pipeline.commands.bench.load import Load
 from pipeline.commands.bench.sink import CONTENDERS, Plan, figures, measure
 
 EVENTS = 3000
-PLAN = Plan(Load(EVENTS, threads=100, event_bytes=1200), large_events=1)
+PLAN = Plan(Load(EVENTS, threads=100, event_bytes=1200), large_events=1, fold_rows_max=1)
 
 
 async def test_every_contender_stores_the_same_topic() -> None:

@@ -11,6 +11,7 @@ FOUND = Found(
     joined=Throughput(events=1000, seconds=0.125, cpu_seconds=0.005),
     ours=Throughput(events=1000, seconds=0.125, cpu_seconds=0.006),
     storage_cpu_seconds={"ceiling": 0.1, "columns": 0.1, "joined": 0.1, "ours": 0.11},
+    step_seconds={"insert": 0.02, "fold": 0.05},
     rss_bytes=300_000_000,
 )
 PROMISED = {"ceiling_rows_per_s", "columns_rows_per_s", "joined_rows_per_s", "ours_rows_per_s", "rss_mb"}
@@ -22,6 +23,14 @@ def test_the_figures_have_the_promised_keys() -> None:
     assert found.keys() >= PROMISED
     assert (found["ceiling_rows_per_s"], found["ours_rows_per_s"], found["rss_mb"]) == (10_000, 8000, 300)
     assert (found["ours_cpu_us_per_row"], found["ours_storage_cpu_us_per_row"]) == (6, 110)
+    assert (found["ours_insert_us_per_row"], found["ours_fold_us_per_row"]) == (20, 50)
+
+
+def test_a_contender_costs_all_cpu_above_that_of_the_ceiling() -> None:
+    found = figures(FOUND)
+
+    assert found["ours_cpu_above_ceiling_us_per_row"] == (6 + 110) - (1 + 100)
+    assert found["columns_cpu_above_ceiling_us_per_row"] == (20 + 100) - (1 + 100)
 
 
 def test_the_table_says_how_near_each_comes_to_the_ceiling() -> None:
@@ -29,7 +38,7 @@ def test_the_table_says_how_near_each_comes_to_the_ceiling() -> None:
     Console(width=120, file=written).print(table(FOUND))
     lines = [line.replace("│", " ").split() for line in written.getvalue().splitlines()]
 
-    assert ["threadline", "sink", "8,000", "0.80", "6.0", "110.0"] in lines
+    assert ["threadline", "sink", "8,000", "0.80", "6.0", "110.0", "15.0"] in lines
     assert "300 MB" in written.getvalue()
 
 
