@@ -163,6 +163,32 @@ def rebuild(*, as_json: bool) -> None:
 
 
 @threadline.command()
+@click.option("--workspace", default="default", show_default=True)
+@click.option("--project", "project_name", default="Default Project", show_default=True)
+@click.option("--thread", "thread_ids", multiple=True, help="The id of a thread; may be given again.")
+@click.option(
+    "--filter", "thread_filters", metavar="JSON", help="Threads that match, in the filter language of the API."
+)
+@click.option(
+    "--trace-filter", "trace_filters", metavar="JSON", help="Threads of which any trace matches, e.g. metadata."
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be erased, and leave it.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of lines.")
+@click.option(
+    "--wait-seconds", type=click.FloatRange(min=0), default=300.0, show_default=True,
+    help="How long the sinks may take to come so far.",
+)  # fmt: skip
+def erase(*, dry_run: bool, yes: bool, as_json: bool, wait_seconds: float, **said: Any) -> None:
+    """Erase what was said in threads from every table, and keep it from coming back; Kafka forgets by retention."""
+    from pipeline.commands import erase as command  # noqa: PLC0415
+    from pipeline.commands.erase_choice import Choice  # noqa: PLC0415
+
+    choice = Choice(**said)
+    sys.exit(command.run(settings.load(), choice, dry_run=dry_run, yes=yes, as_json=as_json, wait_seconds=wait_seconds))
+
+
+@threadline.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
 def reseed(*, as_json: bool) -> None:
     """Make the open threads anew from storage, where the stream's changelog, or the whole log, is lost."""

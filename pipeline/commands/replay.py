@@ -1,13 +1,14 @@
 """`threadline replay`: store a range of a topic once more, as the sinks do, without a word to their group.
 
 A row is known by its place in the log, so that what is there already collapses and what is missing is there again. The
-folded tables follow from the events. Records that are poison become the dead letters that they were.
+folded tables follow from the events. Records that are poison become the dead letters that they were. What was deleted
+on purpose stays deleted.
 """
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -19,6 +20,8 @@ from pipeline.adapters.kafka.consumer import Fetched, LogPartition, LogRecord
 from pipeline.adapters.kafka.producer import EventProducer
 from pipeline.adapters.kafka.reader import offsets_at, read_to_end
 from pipeline.errors import Malformed
+from pipeline.events.dead_letters import Origin
+from pipeline.events.envelope import HEADER_REPLAYED_FROM
 from pipeline.settings import Settings
 from pipeline.sinks.batch import Limits
 from pipeline.sinks.intake import Intake
@@ -29,6 +32,10 @@ from pipeline.topics import STORED, Topic
 
 _CLIENT_ID: Final = "threadline-replay"
 _TOPICS: Final = {topic.name: topic for topic in STORED}
+_DELETED: Final = """
+SELECT log_offset FROM deleted_places
+WHERE log_id = {log:UUID} AND log_partition = {partition:UInt32}
+  AND log_offset BETWEEN {first:UInt64} AND {last:UInt64}"""
 
 
 class Bound(NamedTuple):
@@ -42,14 +49,15 @@ def run(settings: Settings, topic: str, begin: str | None, end: str | None, *, a
     """Replay and print how many records there were; raises Malformed where topic, begin or end say nothing."""
     if topic not in _TOPICS:
         raise Malformed(f"no topic {topic!r}; there are {', '.join(_TOPICS)}")
-    records = asyncio.run(_connected(settings, _TOPICS[topic], begin, end))
-    print(json.dumps({"topic": topic, "records": records}) if as_json else f"{records:,} records")  # noqa: T201
+    records, deleted = asyncio.run(_connected(settings, _TOPICS[topic], begin, end))
+    document = {"topic": topic, "records": records, "deleted": deleted}
+    print(json.dumps(document) if as_json else f"{records:,} records; {deleted:,} were deleted on purpose")  # noqa: T201
 
 
 async def replay(
     settings: Settings, client: ClickHouse, clock: Clock, topic: Topic, begin: str | None, end: str | None
-) -> int:
-    """Store the records from `begin` to before `end` once more and return how many there were.
+) -> tuple[int, int]:
+    """Store the records from `begin` to before `end` once more; return how many, and how many were left deleted.
 
     Each is an offset, which holds for every partition, or a time (ISO 8601, UTC where it names no zone) of appending;
     without it the topic's own. Raises what the sinks stop for, BrokerUnavailable, and NewerSchema for records of a
@@ -59,20 +67,47 @@ async def replay(
     first, last = _bound(begin), _bound(end)
     starts = await offsets_at(settings.kafka, topic, at_ms=first.at_ms, offset=first.offset)
     ends = {} if last.offset is None else await offsets_at(settings.kafka, topic, offset=last.offset)
-    count = 0
+    count = deleted = 0
     async with (
         _lanes(settings, client, clock) as lanes,
         aclosing(read_to_end(settings.kafka, topic, starts=starts, ends=ends)) as polls,
     ):
         intake = _intake(settings, clock, lanes, log_id)
         async for partition, records in polls:
-            wanted = [record for record in records if _is_within(record, first, last)]
+            within = [record for record in records if _is_within(record, first, last)]
+            wanted = await _not_deleted(client, log_id, partition, within)
+            deleted += len(within) - len(wanted)
             if wanted:
                 _take(intake, LogPartition(topic.name, partition), wanted)
                 count += len(wanted)
                 await _write(lanes.values(), only_full=True)
         await _write(lanes.values(), only_full=False)
-    return count
+    return count, deleted
+
+
+async def _not_deleted(
+    client: ClickHouse, log_id: UUID, partition: int, records: Sequence[LogRecord]
+) -> Sequence[LogRecord]:
+    """Leave out what was deleted on purpose, where it stood first if it is a dead letter that was published again."""
+    if not records:
+        return records
+    places = [_origin_of(record) or (log_id, partition, record.offset) for record in records]
+    by_partition: dict[tuple[UUID, int], list[int]] = {}
+    for log, number, offset in places:
+        by_partition.setdefault((log, number), []).append(offset)
+    gone: set[tuple[UUID, int, int]] = set()
+    for (log, number), offsets in by_partition.items():
+        span = {"log": log, "partition": number, "first": min(offsets), "last": max(offsets)}
+        gone |= {(log, number, row["log_offset"]) for row in await client.rows(_DELETED, span)}
+    return [record for record, place in zip(records, places, strict=True) if place not in gone]
+
+
+def _origin_of(record: LogRecord) -> tuple[UUID, int, int] | None:
+    for name, value in record.headers:
+        if name == HEADER_REPLAYED_FROM:
+            with suppress(ValueError):  # it names no place: it becomes the dead letter that it was
+                return Origin.of_header(value)[:3]
+    return None
 
 
 def _take(intake: Intake, place: LogPartition, records: Sequence[LogRecord]) -> None:
@@ -129,6 +164,6 @@ def _bound(text: str | None) -> Bound:
     return Bound(at_ms=int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000))
 
 
-async def _connected(settings: Settings, topic: Topic, begin: str | None, end: str | None) -> int:
+async def _connected(settings: Settings, topic: Topic, begin: str | None, end: str | None) -> tuple[int, int]:
     async with ClickHouse(settings.clickhouse) as client:
         return await replay(settings, client, SystemClock(), topic, begin, end)

@@ -58,7 +58,12 @@ def _uuid5_sql(namespace: str, name: str) -> str:
     return f"toUUID(leftPad(lower(hex(bitOr(bitAnd({digest}, {cleared}), {marked}))), 32, '0'))"
 
 
-DEFAULT_PROJECT_SQL: Final = _uuid5_sql(PROJECT_NAMESPACE.hex, f"workspace, '\\t{DEFAULT_PROJECT_NAME.casefold()}'")
+def project_sql(folded_name: str) -> str:
+    """Return the SQL of `identity.project_id` in a `workspace`, of a name (as SQL) that is trimmed and case-folded."""
+    return _uuid5_sql(PROJECT_NAMESPACE.hex, f"workspace, '\\t', {folded_name}")
+
+
+DEFAULT_PROJECT_SQL: Final = project_sql(f"'{DEFAULT_PROJECT_NAME.casefold()}'")
 
 _TRACES: Final = f"""
 INSERT INTO traces (

@@ -83,7 +83,11 @@ def fold_sql(table: str, default_project: str) -> str:
 
     `default_project` is the SQL of the Default Project's id in a `workspace`.
     """
-    touched = _TOUCHED.format(nil=_NIL, default_project=default_project, ids=_IDS[table])
+    return fold_of(_TOUCHED.format(nil=_NIL, default_project=default_project, ids=_IDS[table]))
+
+
+def fold_of(touched: str) -> str:
+    """Return the statement that folds the threads which the SELECT `touched` names: workspace, project and thread."""
     return _FOLD.format(
         touched=touched, columns=", ".join(COLUMNS), model=model_sql("toString(project_id)"), folded=folded("is_there")
     )

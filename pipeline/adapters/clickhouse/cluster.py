@@ -38,7 +38,7 @@ SHARDED_BY: Final[Mapping[str, str]] = {
     "deleted_places": _PLACE,
 }
 """By columns of the sorting key only."""
-EVERYWHERE: Final = frozenset({"schema_migrations"})
+EVERYWHERE: Final = frozenset({"schema_migrations", "erased"})
 """Small tables of which every node has a whole copy, under the plain name."""
 
 SETTINGS: Final[Mapping[str, str | int]] = {
