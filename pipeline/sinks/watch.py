@@ -1,8 +1,9 @@
-"""What the sink says of itself on a timer, whether or not anything is stored meanwhile: its lag, and the balance."""
+"""What the sink does on a timer, whether or not anything is stored: it tells its lag and the balance, and cleans up."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 from pipeline.adapters.clickhouse.client import ClickHouse
@@ -13,11 +14,12 @@ from pipeline.adapters.telemetry.logs import logger
 from pipeline.errors import ThreadlineError
 from pipeline.settings import Settings
 from pipeline.sinks.reconciliation import balance_all
+from pipeline.sinks.upkeep import keep_up
 from pipeline.topics import TRACES
 
 _LOG: Final = logger(__name__)
 _WHO_COUNTS: Final = LogPartition(TRACES.name, 0)
-"""Whoever owns this partition counts for all: one sink, and always one."""
+"""Whoever owns this partition counts, and cleans up, for all: one sink, and always one."""
 
 
 @asynccontextmanager
@@ -45,6 +47,9 @@ async def watching(
     tasks = [
         asyncio.create_task(_repeat("lag", say_lag, sinks.lag_interval_seconds)),
         asyncio.create_task(_repeat("balance", say_balance, sinks.reconcile_interval_seconds)),
+        asyncio.create_task(
+            _repeat("upkeep", partial(_clean_up, settings, clock, consumer), sinks.upkeep_interval_seconds)
+        ),
     ]
     try:
         yield
@@ -52,6 +57,11 @@ async def watching(
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
+
+
+async def _clean_up(settings: Settings, clock: Clock, consumer: EventConsumer) -> None:
+    if _WHO_COUNTS in consumer.assigned:
+        await keep_up(settings, clock)
 
 
 async def _repeat(name: str, say: Callable[[], Awaitable[None]], interval_seconds: float) -> None:
