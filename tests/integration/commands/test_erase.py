@@ -1,6 +1,7 @@
 """A user's threads are erased while the sinks run: from tables and dead letters, for good, and no record is missed."""
 
 import json
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -56,7 +57,7 @@ async def deleted_and_missed(installation: Installation) -> dict[str, tuple[int,
 
 async def test_the_threads_of_a_user_are_erased_for_good_and_nothing_is_missed(installation: Installation) -> None:
     turns = [turn(f"eve-{number % 2}", "eve", SECRET) for number in range(6)] + [turn(None, "eve", SECRET)]
-    turns += [turn(f"bob-{number % 2}", "bob", "of bob") for number in range(4)]
+    turns += [turn(f"bob-{number % 2}", "bob", f"of bob-{number % 2}") for number in range(4)]
     poison = [
         Record(thread_key(ThreadRef("shop", PROJECT, f"{who}-0")), f'["of {who}"'.encode(), headers_of("trace"))
         for who in ("eve", "bob")
@@ -64,7 +65,7 @@ async def test_the_threads_of_a_user_are_erased_for_good_and_nothing_is_missed(i
     await installation.publish(TRACES, [trace.record() for trace, _, _ in turns] + poison)
     await installation.publish(SPANS, [span.record() for _, span, _ in turns])
     await installation.publish(SCORES, [score.record() for _, _, score in turns])
-    sink = await installation.start_sink(upkeep_interval_seconds=2, retention_days='{"archive": 30}')
+    sink = await installation.start_sink()
     await installation.stored()
     of_bob = await rows_that_say(installation.client, "of bob")
 
@@ -99,18 +100,21 @@ async def test_the_threads_of_a_user_are_erased_for_good_and_nothing_is_missed(i
     assert await rows_that_say(installation.client, SECRET) == {}
     assert {gap for _, gap in (await deleted_and_missed(installation)).values()} == {0}
 
-    # What comes late is erased by the sink; and what is past the days of its workspace goes.
-    late = msgspec.structs.replace(turns[0][0], event="patch", version_us=9, output=json.dumps(SECRET))
-    old = msgspec.structs.replace(turns[-1][0], workspace="archive", id=uuid7_at(BEGAN_US, 1), name="expired")
-    await installation.publish(TRACES, [late.record(), old.record()])
-    await installation.stored()
-    await eventually(lambda: rows_that_say(installation.client, SECRET), lambda found: not found, seconds_max=60)
-    await eventually(lambda: rows_that_say(installation.client, "expired"), lambda found: not found, seconds_max=60)
-    gone = {**deleted, "traces": deleted["traces"] + 2}
-    assert await deleted_and_missed(installation) == {topic: (records, 0) for topic, records in gone.items()}
-
     # Without a sink nothing is erased, and the command says so.
     assert await sink.terminate(20) == 0
     stuck = await erase(installation, "--thread", "bob-0", "--yes", "--wait-seconds", "0")
     assert isinstance(stuck.exception, Stalled)
-    assert (await rows_that_say(installation.client, "of bob")).keys() == of_bob.keys()
+    assert (await rows_that_say(installation.client, "of bob-0")).keys() == of_bob.keys() - {"dead_letters"}
+
+    # A sink finishes that, and erases what comes late; and what is past the days of its workspace goes.
+    late = msgspec.structs.replace(turns[0][0], event="patch", version_us=9, output=json.dumps(SECRET))
+    old = msgspec.structs.replace(turns[-1][0], workspace="archive", id=uuid7_at(BEGAN_US, 1), name="expired")
+    await installation.publish(TRACES, [late.record(), old.record()])
+    await installation.start_sink(upkeep_interval_seconds=1, retention_days='{"archive": 30}')
+    await installation.stored()
+    for gone in ("of bob-0", SECRET, "expired"):
+        await eventually(partial(rows_that_say, installation.client, gone), lambda found: not found, seconds_max=60)
+    assert await rows_that_say(installation.client, "of bob-1") != {}
+    found = await deleted_and_missed(installation)
+    assert found["traces"] == (deleted["traces"] + 2 + 1 + 2, 0)
+    assert {gap for _, gap in found.values()} == {0}
