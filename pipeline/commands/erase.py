@@ -62,9 +62,7 @@ class Run(NamedTuple):
     wait_seconds: float
 
 
-def run(
-    settings: Settings, choice: Choice, *, dry_run: bool, yes: bool, as_json: bool, wait_seconds: float
-) -> int:  # fmt: skip
+def run(settings: Settings, choice: Choice, *, dry_run: bool, yes: bool, as_json: bool, wait_seconds: float) -> int:
     """Erase, unless `dry_run`, and print the report; return 1 where nobody confirmed."""
 
     def confirm(report: Report) -> bool:

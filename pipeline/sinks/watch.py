@@ -70,7 +70,7 @@ async def _repeat(name: str, say: Callable[[], Awaitable[None]], interval_second
         try:
             await say()
         except ThreadlineError as error:
-            _LOG.warning("not known now", what=name, reason=str(error))
+            _LOG.warning("not done now", what=name, reason=str(error))
         except Exception:
-            _LOG.critical("a fault of ours: it is not said any more", what=name, exc_info=True)
+            _LOG.critical("a fault of ours: it is not done any more", what=name, exc_info=True)
             raise
