@@ -7,7 +7,7 @@ name that Opik's users know.
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -250,6 +250,12 @@ class SinksSettings(BaseSettings):
     dead_letter_rows_min: int = Field(100, ge=1, description="Below this many dead letters the share is not judged.")
     lag_interval_seconds: float = Field(5.0, gt=0, description="How often one sink asks how far each group is behind.")
     reconcile_interval_seconds: float = Field(60.0, gt=0, description="How often one sink counts what is stored.")
+    retention_days: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        {}, description='Days that a workspace keeps what it has, as JSON: {"shop": 30, "*": 365}; else for ever.'
+    )
+    upkeep_interval_seconds: float = Field(
+        3600.0, gt=0, description="How often one sink drops what is past its retention, or was erased and came back."
+    )
     stall_seconds_max: float = Field(120.0, gt=0)
     instance_id: str | None = None
 

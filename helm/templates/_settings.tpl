@@ -45,6 +45,9 @@ The settings of one process as YAML, name to value: what the chart knows, then `
 {{- $_ := set $settings "THREADLINE_CLICKHOUSE_PORT" (ternary 8123 $root.Values.clickhouse.port $root.Values.evaluation.clickhouse.enabled) -}}
 {{- $_ := set $settings "THREADLINE_CLICKHOUSE_DATABASE" $root.Values.clickhouse.database -}}
 {{- $_ := set $settings "THREADLINE_CLICKHOUSE_USER" $root.Values.clickhouse.user -}}
+{{- if and $root.Values.clickhouse.cluster (not $root.Values.evaluation.clickhouse.enabled) -}}
+{{- $_ := set $settings "THREADLINE_CLICKHOUSE_CLUSTER" $root.Values.clickhouse.cluster -}}
+{{- end -}}
 {{- end -}}
 {{- if eq .component "migrate" -}}
 {{- $_ := set $settings "THREADLINE_KAFKA_RETENTION_HOURS" $root.Values.kafka.retentionHours -}}
@@ -75,9 +78,9 @@ The settings of one process as YAML, name to value: what the chart knows, then `
 {{- toYaml (merge (deepCopy $own.settings) (deepCopy $root.Values.settings) $settings) -}}
 {{- end -}}
 
-{{/* A value as text; YAML numbers reach templates as floats, and 67108864 must not become 6.7108864e+07. */}}
+{{/* A value as text; YAML numbers reach templates as floats, and 67108864 must not become 6.7108864e+07. A map is JSON. */}}
 {{- define "threadline.text" -}}
-{{- if and (kindIs "float64" .) (eq (floor .) .) -}}{{ int64 . }}{{- else -}}{{ . }}{{- end -}}
+{{- if and (kindIs "float64" .) (eq (floor .) .) -}}{{ int64 . }}{{- else if kindIs "map" . -}}{{ toJson . }}{{- else -}}{{ . }}{{- end -}}
 {{- end -}}
 
 {{/* The environment of one process. */}}

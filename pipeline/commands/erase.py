@@ -3,7 +3,7 @@
 The threads are deleted and their traces and spans get tombstones, in the log, so that whoever reads it again, from
 whichever offset, ends without them. Once the sinks have stored those, the rows go (`sinks.erasure`); their places are
 noted, so that reconciliation does not take them for lost. What comes late, or is replayed, is not read, and a sink
-erases it again. A run that was cut off is finished by running it again.
+erases it again, as it finishes what was cut off.
 """
 
 import asyncio
@@ -62,9 +62,7 @@ class Run(NamedTuple):
     wait_seconds: float
 
 
-def run(
-    settings: Settings, choice: Choice, *, dry_run: bool, yes: bool, as_json: bool, wait_seconds: float
-) -> int:  # fmt: skip
+def run(settings: Settings, choice: Choice, *, dry_run: bool, yes: bool, as_json: bool, wait_seconds: float) -> int:
     """Erase, unless `dry_run`, and print the report; return 1 where nobody confirmed."""
 
     def confirm(report: Report) -> bool:
@@ -83,8 +81,8 @@ def run(
 async def erase(run: Run, threads: Sequence[ThreadRef], traces: Sequence[tuple[str, UUID]], confirm: Confirm) -> Report:
     """Erase threads, and traces by workspace and id, if `confirm` says so of the report; and return it.
 
-    Raises Stalled where the sinks do not come so far in time: then no row is erased yet. Raises BrokerUnavailable and
-    StorageUnavailable. In all these cases it may be done again.
+    Raises Stalled where the sinks do not come so far in time, BrokerUnavailable and StorageUnavailable. Then no row may
+    be erased yet: a sink does what is left with its next upkeep, or who runs this again.
     """
     plan = uuid4().hex
     await erasure.draft(run.client, plan, threads, traces, at_us=run.clock.now_us())
@@ -94,9 +92,11 @@ async def erase(run: Run, threads: Sequence[ThreadRef], traces: Sequence[tuple[s
         report = Report(threads=len(threads), traces=len(gone), spans=len(spans), rows=rows)
         if not any(rows.values()) or not confirm(report):
             return report
+        await erasure.decree(run.client, plan)
         await _say(run, threads, gone, spans)
         await _until_stored(run.settings.kafka, run.clock, run.wait_seconds)
-        await erasure.enforce(run.client, plan)
+        await erasure.decree(run.client, plan)  # once more, now that the moment of deletion is known
+        await erasure.sweep(run.client, since_ms=0)
     finally:
         await erasure.forget(run.client, plan)
     kept = timedelta(hours=run.settings.kafka.retention_hours)
@@ -153,7 +153,7 @@ async def _until_stored(kafka: KafkaSettings, clock: Clock, wait_seconds: float)
         if clock.monotonic() >= until:
             raise Stalled(
                 f"the sinks have not stored {behind:,} records within {wait_seconds:g} s; nothing is erased yet: "
-                "run this again when they have"
+                "once they have they will do so with their next upkeep, or run this again"
             )
         await asyncio.sleep(_LOOK_SECONDS)
 

@@ -7,7 +7,7 @@ on purpose stays deleted.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -36,6 +36,9 @@ _DELETED: Final = """
 SELECT log_offset FROM deleted_places
 WHERE log_id = {log:UUID} AND log_partition = {partition:UInt32}
   AND log_offset BETWEEN {first:UInt64} AND {last:UInt64}"""
+
+Deleted = Callable[[UUID, int, int, int], Awaitable[set[int]]]
+"""Returns, of a log and a partition, which offsets from one up to another were deleted on purpose."""
 
 
 class Bound(NamedTuple):
@@ -67,7 +70,12 @@ async def replay(
     first, last = _bound(begin), _bound(end)
     starts = await offsets_at(settings.kafka, topic, at_ms=first.at_ms, offset=first.offset)
     ends = {} if last.offset is None else await offsets_at(settings.kafka, topic, offset=last.offset)
-    count = deleted = 0
+    count = left_out = 0
+
+    async def deleted(log: UUID, number: int, first_offset: int, last_offset: int) -> set[int]:
+        span = {"log": log, "partition": number, "first": first_offset, "last": last_offset}
+        return {row["log_offset"] for row in await client.rows(_DELETED, span)}
+
     async with (
         _lanes(settings, client, clock) as lanes,
         aclosing(read_to_end(settings.kafka, topic, starts=starts, ends=ends)) as polls,
@@ -75,18 +83,18 @@ async def replay(
         intake = _intake(settings, clock, lanes, log_id)
         async for partition, records in polls:
             within = [record for record in records if _is_within(record, first, last)]
-            wanted = await _not_deleted(client, log_id, partition, within)
-            deleted += len(within) - len(wanted)
+            wanted = await not_deleted(deleted, log_id, partition, within)
+            left_out += len(within) - len(wanted)
             if wanted:
                 _take(intake, LogPartition(topic.name, partition), wanted)
                 count += len(wanted)
                 await _write(lanes.values(), only_full=True)
         await _write(lanes.values(), only_full=False)
-    return count, deleted
+    return count, left_out
 
 
-async def _not_deleted(
-    client: ClickHouse, log_id: UUID, partition: int, records: Sequence[LogRecord]
+async def not_deleted(
+    deleted: Deleted, log_id: UUID, partition: int, records: Sequence[LogRecord]
 ) -> Sequence[LogRecord]:
     """Leave out what was deleted on purpose, where it stood first if it is a dead letter that was published again."""
     if not records:
@@ -97,8 +105,7 @@ async def _not_deleted(
         by_partition.setdefault((log, number), []).append(offset)
     gone: set[tuple[UUID, int, int]] = set()
     for (log, number), offsets in by_partition.items():
-        span = {"log": log, "partition": number, "first": min(offsets), "last": max(offsets)}
-        gone |= {(log, number, row["log_offset"]) for row in await client.rows(_DELETED, span)}
+        gone |= {(log, number, offset) for offset in await deleted(log, number, min(offsets), max(offsets))}
     return [record for record, place in zip(records, places, strict=True) if place not in gone]
 
 

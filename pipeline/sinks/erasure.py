@@ -5,7 +5,7 @@ they are not taken for lost, by mutations, which rewrite the parts: nothing of t
 repeated: a run that was cut off is finished by the next, and what comes back is erased by `sweep`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -90,29 +90,27 @@ async def spans_of(client: ClickHouse, plan: str) -> list[Found]:
     return [Found(row["workspace"], row["id"], row["trace_id"]) for row in await client.rows(sql, {"plan": plan})]
 
 
-async def enforce(client: ClickHouse, plan: str) -> None:
-    """Put `plan` in force, and erase it.
-
-    Its tombstones must be stored by now, so that whoever folds a trace of it finds one.
-    """
-    await client.command(_filled(erasure_sql.FIX_MOMENT, plan), settings=_insert())
-    await _complete(client, _IN_FORCE)
-    await _erase(client, _IN_FORCE, since_ms=0)
-    await forget(client, plan)
+async def decree(client: ClickHouse, plan: str) -> None:
+    """Put `plan` in force: from now on `sweep` erases it, whatever becomes of this process."""
+    await client.command(_filled(erasure_sql.DECREE, plan), settings=_insert())
 
 
 async def sweep(client: ClickHouse, *, since_ms: int) -> int:
-    """Erase what has come back of anything that was ever erased; return how many rows.
+    """Erase what is there of anything that is to be erased, or ever was; return how many rows.
 
-    Dead letters are looked into if they were appended at `since_ms` or later.
+    It is for good once the tombstones are stored, so that whoever folds a trace finds one. Dead letters are looked into
+    if they were appended at `since_ms` or later, and all of them where something new is to be erased.
     """
     if not await client.rows("SELECT 1 AS found FROM erased WHERE plan = '' LIMIT 1"):
         return 0
     await _complete(client, _IN_FORCE)
-    returned = sum((await count(client, _IN_FORCE, since_ms=since_ms)).values())
-    if returned:
-        await _erase(client, _IN_FORCE, since_ms=since_ms)
-    return returned
+    if await client.rows("SELECT 1 AS found FROM erased FINAL WHERE plan = '' AND NOT is_done LIMIT 1"):
+        since_ms = 0
+    counts = await count(client, _IN_FORCE, since_ms=since_ms)
+    if any(counts.values()):
+        await _erase(client, counts, since_ms)
+    await client.command(erasure_sql.DONE, settings=_insert())
+    return sum(counts.values())
 
 
 async def _complete(client: ClickHouse, plan: str) -> None:
@@ -121,16 +119,14 @@ async def _complete(client: ClickHouse, plan: str) -> None:
         await client.command(_filled(find, plan), settings=_insert())
 
 
-async def _erase(client: ClickHouse, plan: str, *, since_ms: int) -> None:
-    counts = await count(client, plan, since_ms=since_ms)
-    for rows in EVENTS:
+async def _erase(client: ClickHouse, counts: Mapping[str, int], since_ms: int) -> None:
+    for rows in (*EVENTS, *COPIES):
         if counts[rows.table]:
-            await _note_places(client, rows, _of(rows, plan, since_ms))
-            await _delete(client, rows.table, _of(rows, plan, since_ms))
-    for rows in COPIES:
-        if counts[rows.table]:
-            await _delete(client, rows.table, _of(rows, plan, since_ms))
-    touched = _filled(TOUCHED, plan)
+            condition = _of(rows, _IN_FORCE, since_ms)
+            if rows.topic:
+                await _note_places(client, rows, condition)
+            await _delete(client, rows.table, condition)
+    touched = _filled(TOUCHED, _IN_FORCE)
     await _delete(client, "threads", f"(workspace, project_id, thread_id) IN ({touched})")
     await client.command(fold_of(touched), settings=_insert())
 

@@ -176,7 +176,7 @@ SELECT DISTINCT topic, origin_log_id, assumeNotNull(origin_partition), assumeNot
 FROM dead_letters WHERE isNotNull(origin_offset) AND __CONDITION__"""
 """Where the records stood that erased dead letters hold."""
 
-FIX_MOMENT: Final = f"""
+DECREE: Final = f"""
 INSERT INTO erased (plan, workspace, entity_type, entity_id, project_id, thread_id, erased_at_us)
 SELECT
     '', workspace, entity_type, entity_id, project_id, thread_id,
@@ -186,4 +186,7 @@ LEFT JOIN (
     SELECT key, max(appended_at_ms) AS deleted_at_ms FROM controls WHERE kind = 'delete' GROUP BY key
 ) AS asked ON planned.key = asked.key AND planned.entity_type = 'thread'
 GROUP BY workspace, entity_type, entity_id, project_id, thread_id"""
-"""Puts a plan in force. A thread was erased when the broker took the command to delete it, by the clock of the log."""
+"""Puts a plan in force. A thread is erased as of when the broker took the command to delete it, if that is stored."""
+DONE: Final = """
+INSERT INTO erased
+SELECT * REPLACE (1 AS is_done) FROM erased FINAL WHERE plan = '' AND NOT is_done"""

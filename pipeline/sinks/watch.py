@@ -1,7 +1,7 @@
-"""What one sink says for all on a timer, whether or not anything is stored meanwhile.
+"""What one sink does for all on a timer, whether or not anything is stored meanwhile: it says, and cleans up.
 
-The lag of every consumer group, the balance, and how many parts the tables have. One process that looks at all groups
-sees also a group whose members are gone.
+It tells the lag of every consumer group, the balance, and how many parts the tables have. One process that looks at all
+groups sees also a group whose members are gone.
 """
 
 import asyncio
@@ -22,11 +22,12 @@ from pipeline.adapters.telemetry.logs import logger
 from pipeline.errors import ThreadlineError
 from pipeline.settings import Settings
 from pipeline.sinks.reconciliation import balance_all
+from pipeline.sinks.upkeep import keep_up
 from pipeline.topics import GROUPS, STORED, TRACES
 
 _LOG: Final = logger(__name__)
 _WHO_COUNTS: Final = LogPartition(TRACES.name, 0)
-"""Whoever owns this partition counts for all: one sink, and always one."""
+"""Whoever owns this partition counts, and cleans up, for all: one sink, and always one."""
 _SAID: Final = (
     metrics.KAFKA_LAG_RECORDS,
     metrics.KAFKA_LAG_SECONDS,
@@ -66,6 +67,8 @@ async def watching(
         tasks = [
             asyncio.create_task(_repeat(name, partial(_say, consumer, what), seconds)) for name, what, seconds in turns
         ]
+        cleaning = partial(_clean_up, settings, clock, consumer)
+        tasks.append(asyncio.create_task(_repeat("upkeep", cleaning, sinks.upkeep_interval_seconds)))
         try:
             yield
         finally:
@@ -108,13 +111,18 @@ async def _say_lags(settings: Settings, clock: Clock, groups: Mapping[str, Group
     metrics.KAFKA_LOOKED_AT.set(clock.now_us() / 1e6)
 
 
+async def _clean_up(settings: Settings, clock: Clock, consumer: EventConsumer) -> None:
+    if _WHO_COUNTS in consumer.assigned:
+        await keep_up(settings, clock)
+
+
 async def _repeat(name: str, say: Callable[[], Awaitable[None]], interval_seconds: float) -> None:
     while True:
         await asyncio.sleep(interval_seconds)
         try:
             await say()
         except ThreadlineError as error:
-            _LOG.warning("not known now", what=name, reason=str(error))
+            _LOG.warning("not done now", what=name, reason=str(error))
         except Exception:
-            _LOG.critical("a fault of ours: it is not said any more", what=name, exc_info=True)
+            _LOG.critical("a fault of ours: it is not done any more", what=name, exc_info=True)
             raise

@@ -13,6 +13,7 @@ CREATE TABLE IF NOT EXISTS erased
     project_id UUID COMMENT 'of a thread',
     thread_id String,
     erased_at_us Int64,
+    is_done UInt8 COMMENT 'whether all tables were gone through since; what comes later is looked for elsewhere only',
     noted_at DateTime DEFAULT now()
 )
 ENGINE = ReplacingMergeTree(erased_at_us)

@@ -361,6 +361,14 @@ def test_numbers_reach_the_environment_as_they_were_written() -> None:
     assert pod(manifests, "worker").environment["THREADLINE_KAFKA_SESSION_TIMEOUT_MS"] == "45000"
 
 
+def test_a_map_is_json_and_the_cluster_is_known_to_who_knows_clickhouse() -> None:
+    manifests = rendered("settings")
+
+    assert json.loads(pod(manifests, "sink").environment["THREADLINE_SINKS_RETENTION_DAYS"]) == {"shop": 30, "*": 365}
+    for name in ("migrate", "serve", "evaluate", "sink"):
+        assert pod(manifests, name).environment["THREADLINE_CLICKHOUSE_CLUSTER"] == "main"
+
+
 def test_the_image_is_pinned_by_its_digest_where_one_is_given() -> None:
     image = VALUES["production"]["image"]
 

@@ -24,3 +24,10 @@ def _original(row: dict[str, Any]) -> str:
     return "".join(
         base64.b64decode(row[name]).decode() for name in ("key", "value") if "origin_offset" in row and row[name]
     )
+
+
+async def emptied(client: ClickHouse) -> None:
+    """Empty every table of events and what follows from them."""
+    for row in await client.rows(TABLES):
+        if row["name"] != "schema_migrations":
+            await client.command(f"TRUNCATE TABLE {row['name']}")

@@ -19,6 +19,8 @@ TESTED_ELSEWHERE = {
     "pipeline/commands/rebuild.py": "tests/integration/commands/test_replay.py: it undoes what the replay is beside",
     "pipeline/commands/erase_choice.py": "tests/integration/commands/test_erase.py: the command begins with it",
     "pipeline/sinks/erasure_sql.py": "tests/integration/sinks/test_erasure.py: only ClickHouse can tell",
+    "pipeline/sinks/retention_sql.py": "tests/integration/sinks/test_retention.py: only ClickHouse can tell",
+    "pipeline/sinks/upkeep.py": "tests/integration/commands/test_erase.py: a sink does it",
     "pipeline/sinks/letters.py": "tests/integration/commands/test_dlq.py: it asks real storage",
     "pipeline/stream/fenced_producer.py": "tests/integration/stream/test_fence.py: it is what fences",
     "pipeline/stream/bulk.py": "tests/integration/stream/test_worker.py: it replaces the inside of Faust's consumer",

@@ -30,6 +30,8 @@ CREATE TABLE IF NOT EXISTS schema_migrations
 ENGINE = ReplacingMergeTree
 ORDER BY number"""
 
+_ENGINE: Final = "SELECT engine FROM system.tables WHERE database = currentDatabase() AND name = 'schema_migrations'"
+
 
 @dataclass(frozen=True, slots=True)
 class Migration:
@@ -59,12 +61,13 @@ def declared() -> list[Migration]:
 async def apply(client: ClickHouse) -> list[str]:
     """Apply what is missing, one instance at a time, and return the names of those files.
 
-    Raises SchemaMismatch where an applied file has changed since or the database is newer than this version, and
-    StorageUnavailable where ClickHouse does not answer.
+    Raises SchemaMismatch where an applied file has changed since, the database is newer than this version, or was made
+    for a cluster and none is set, or the other way round; and StorageUnavailable where ClickHouse does not answer.
     """
     await _ensure_database(client)
     for statement in rendered(_TABLE.strip(), client.settings.cluster):
         await client.command(statement)
+    check_form((await client.rows(_ENGINE))[0]["engine"], client.settings.cluster)
     if not pending(declared(), await _applied(client)):
         return []
     async with schema_lock(client):
@@ -78,6 +81,16 @@ async def apply(client: ClickHouse) -> list[str]:
                 {"number": migration.number, "name": migration.name, "checksum": migration.checksum},
             )
     return [migration.name for migration in missing]
+
+
+def check_form(engine: str, cluster: str) -> None:
+    """Raise SchemaMismatch where `engine`, of `schema_migrations`, is that of one node and `cluster` is set, or not.
+
+    What exists would stay as it is, and be taken for what was wanted.
+    """
+    if engine.startswith("Replicated") != bool(cluster):
+        wanted, found = ("a cluster", "one node") if cluster else ("one node", "a cluster")
+        raise SchemaMismatch(f"the database was made for {found}, THREADLINE_CLICKHOUSE_CLUSTER asks for {wanted}")
 
 
 def statements_of(migration: Migration, cluster: str) -> Iterator[str]:

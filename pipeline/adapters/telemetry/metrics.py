@@ -235,6 +235,14 @@ SINKS_BALANCE_RECORDS: Final = Gauge(
 SINKS_BALANCED_AT: Final = Gauge(
     "threadline_sinks_balanced_at_seconds", "When the balance was counted, as seconds since 1970 UTC."
 )
+SINKS_DROPPED_PARTITIONS: Final = Counter(
+    "threadline_sinks_dropped_partitions_total", "Months of a table that were dropped whole, by retention."
+)
+SINKS_DELETED_ROWS: Final = Counter(
+    "threadline_sinks_deleted_rows_total",
+    "Rows deleted on purpose by the sink, by reason: past their retention, or come back after an erasure.",
+    ["reason"],
+)
 SINKS_HELD: Final = Counter(
     "threadline_sinks_held_total", "Times a partition had to wait for a newer sink: its schema is newer.", ["topic"]
 )

@@ -29,7 +29,7 @@ from pipeline.adapters.clock import Clock, SystemClock
 from pipeline.adapters.kafka.offsets import read_bounds
 from pipeline.commands.bench.contender import run_contender
 from pipeline.commands.bench.load import Load, mixed_records, publish
-from pipeline.commands.bench.measure import Throughput, cpu_seconds, peak_resident_bytes, metric_of
+from pipeline.commands.bench.measure import Throughput, cpu_seconds, metric_of, peak_resident_bytes
 from pipeline.commands.bench.our_stage import POLL_SECONDS, Worker, environment_of, running_stage, within
 from pipeline.commands.bench.storage import Storage, embedded_storage
 from pipeline.commands.bench.stream import embedded_broker

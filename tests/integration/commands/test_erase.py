@@ -1,8 +1,10 @@
 """A user's threads are erased while the sinks run: from tables and dead letters, for good, and no record is missed."""
 
 import json
+from functools import partial
 from typing import Any
 
+import msgspec
 import uuid_utils.compat as uuids
 from click.testing import Result
 
@@ -17,6 +19,8 @@ from pipeline.topics import SCORES, SPANS, TRACES
 from tests.support.command import run_here
 from tests.support.installation import Installation
 from tests.support.searching import rows_that_say
+from tests.support.stored import BEGAN_US, uuid7_at
+from tests.support.waiting import eventually
 
 PROJECT = project_id("shop", "Support")
 OF_THE_USER = json.dumps([{"field": "metadata", "operator": "=", "key": "user", "value": "eve"}])
@@ -45,7 +49,7 @@ def reported(found: Result) -> Any:
     return json.loads(found.stdout)
 
 
-async def balances(installation: Installation) -> dict[str, tuple[int, int]]:
+async def deleted_and_missed(installation: Installation) -> dict[str, tuple[int, int]]:
     """Return, by topic, how many records were deleted on purpose, and how many are missed."""
     found = await balance_all(installation.kafka, installation.client)
     return {balance.topic: (balance.deleted, balance.gap) for balance in found}
@@ -53,7 +57,7 @@ async def balances(installation: Installation) -> dict[str, tuple[int, int]]:
 
 async def test_the_threads_of_a_user_are_erased_for_good_and_nothing_is_missed(installation: Installation) -> None:
     turns = [turn(f"eve-{number % 2}", "eve", SECRET) for number in range(6)] + [turn(None, "eve", SECRET)]
-    turns += [turn(f"bob-{number % 2}", "bob", "of bob") for number in range(4)]
+    turns += [turn(f"bob-{number % 2}", "bob", f"of bob-{number % 2}") for number in range(4)]
     poison = [
         Record(thread_key(ThreadRef("shop", PROJECT, f"{who}-0")), f'["of {who}"'.encode(), headers_of("trace"))
         for who in ("eve", "bob")
@@ -80,7 +84,7 @@ async def test_the_threads_of_a_user_are_erased_for_good_and_nothing_is_missed(i
     assert await rows_that_say(installation.client, SECRET) == {}
     assert await rows_that_say(installation.client, "of bob") == of_bob
     deleted = {"traces": 8, "spans": 7, "scores": 7, "annotations": 0, "threads": 0, "dead-letters": 1}
-    assert await balances(installation) == {topic: (records, 0) for topic, records in deleted.items()}
+    assert await deleted_and_missed(installation) == {topic: (records, 0) for topic, records in deleted.items()}
 
     # Once more finds nothing, and says nothing more into the log.
     again = reported(await erase(installation, "--trace-filter", OF_THE_USER, "--yes"))
@@ -91,13 +95,26 @@ async def test_the_threads_of_a_user_are_erased_for_good_and_nothing_is_missed(i
     # What the log still has does not come back by a replay.
     for topic in ("traces", "spans", "scores"):
         found = await run_here(installation.environment(), "replay", "--topic", topic, "--json")
-        assert json.loads(found.stdout)["deleted"] == deleted[topic]
+        assert json.loads(found.stdout.splitlines()[-1])["deleted"] == deleted[topic], "after what it logged"
     await installation.stored()
     assert await rows_that_say(installation.client, SECRET) == {}
-    assert {gap for _, gap in (await balances(installation)).values()} == {0}
+    assert {gap for _, gap in (await deleted_and_missed(installation)).values()} == {0}
 
     # Without a sink nothing is erased, and the command says so.
     assert await sink.terminate(20) == 0
     stuck = await erase(installation, "--thread", "bob-0", "--yes", "--wait-seconds", "0")
     assert isinstance(stuck.exception, Stalled)
-    assert await rows_that_say(installation.client, "of bob") == of_bob
+    assert (await rows_that_say(installation.client, "of bob-0")).keys() == of_bob.keys() - {"dead_letters"}
+
+    # A sink finishes that, and erases what comes late; and what is past the days of its workspace goes.
+    late = msgspec.structs.replace(turns[0][0], event="patch", version_us=9, output=json.dumps(SECRET))
+    old = msgspec.structs.replace(turns[-1][0], workspace="archive", id=uuid7_at(BEGAN_US, 1), name="expired")
+    await installation.publish(TRACES, [late.record(), old.record()])
+    await installation.start_sink(upkeep_interval_seconds=1, retention_days='{"archive": 30}')
+    await installation.stored()
+    for gone in ("of bob-0", SECRET, "expired"):
+        await eventually(partial(rows_that_say, installation.client, gone), lambda found: not found, seconds_max=60)
+    assert await rows_that_say(installation.client, "of bob-1") != {}
+    found = await deleted_and_missed(installation)
+    assert found["traces"] == (deleted["traces"] + 2 + 1 + 2, 0)
+    assert {gap for _, gap in found.values()} == {0}

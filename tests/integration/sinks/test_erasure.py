@@ -12,7 +12,7 @@ from pipeline.events.dead_letters import DeadLetter, text_of
 from pipeline.events.identity import ThreadRef, thread_key
 from pipeline.sinks import erasure
 from tests.support.folding import Database
-from tests.support.searching import TABLES, rows_that_say
+from tests.support.searching import emptied, rows_that_say
 from tests.support.stored import Log
 
 SECRET = "s3cr3t"  # noqa: S105 - what must not be found
@@ -90,16 +90,16 @@ async def erase(client: ClickHouse, log: Log, thread_id: str) -> dict[str, int]:
         log.trace(id=trace.id, event="delete")
     await client.insert_lines("controls", [command(log, thread_id, "delete", "{}")], token=None)
     await log.store(client)
-    await erasure.enforce(client, "plan1")
+    await erasure.decree(client, "plan1")
+    await erasure.forget(client, "plan1")
+    # Letters of any age are looked into, since this is new.
+    assert await erasure.sweep(client, since_ms=log.now_us) == sum(counts.values())
     return counts
 
 
 @pytest.fixture
 def client(database: Database) -> ClickHouse:
-    tables = [row["name"] for row in database.run(database.client.rows(TABLES))]
-    for table in tables:
-        if table != "schema_migrations":
-            database.run(database.client.command(f"TRUNCATE TABLE {table}"))
+    database.run(emptied(database.client))
     return database.client
 
 

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from pipeline.adapters.clickhouse.migrations import Migration, declared, pending
+from pipeline.adapters.clickhouse.migrations import Migration, check_form, declared, pending
 from pipeline.adapters.clickhouse.statements import split_statements
 from pipeline.errors import SchemaMismatch
 
@@ -27,6 +27,15 @@ def test_a_file_that_was_changed_after_it_was_applied_is_refused() -> None:
 def test_a_newer_database_is_refused() -> None:
     with pytest.raises(SchemaMismatch, match=r"0002_two\.sql, which this version does not know"):
         pending([ONE], as_applied(ONE, TWO))
+
+
+def test_a_database_of_one_node_is_not_taken_for_one_of_a_cluster() -> None:
+    check_form("ReplacingMergeTree", "")
+    check_form("ReplicatedReplacingMergeTree", "main")
+    with pytest.raises(SchemaMismatch, match="made for one node"):
+        check_form("ReplacingMergeTree", "main")
+    with pytest.raises(SchemaMismatch, match="made for a cluster"):
+        check_form("ReplicatedReplacingMergeTree", "")
 
 
 def test_every_declared_file_holds_statements_that_may_run_twice() -> None:

@@ -11,7 +11,6 @@ from pipeline.commands.bench.measure import (
     Throughput,
     children_of,
     cpu_seconds,
-    peak_resident_bytes,
     metric_of,
     own_cpu_seconds,
     peak_resident_bytes,
@@ -84,8 +83,6 @@ def test_what_a_process_keeps_is_resident() -> None:
     kept = os.urandom(32 * 1024 * 1024)
 
     assert resident_bytes(os.getpid()) - before >= 0.9 * len(kept)
-    del kept
-    assert peak_resident_bytes(os.getpid()) - before >= 0.9 * 32 * 1024 * 1024
 
 
 def test_a_process_that_is_not_there_has_no_figures() -> None:
