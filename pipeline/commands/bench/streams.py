@@ -67,6 +67,8 @@ class Streams:
                     break
         finally:
             await pieces.aclose()
+        if traces < self._traces:
+            raise FatalError(f"a long read ends after {traces:,} of {self._traces:,} traces")
         seconds = self._clock.monotonic() - began_at
         return Flow(traces=traces, per_s=traces / seconds, grown_mib=(most - settled) / 2**20)
 
