@@ -20,6 +20,7 @@ from pipeline.adapters.clickhouse.thread_sql import COLUMNS, folded, model_sql, 
 
 _NARROW: Final = "/* narrow */"
 _BY_THREADS: Final = "AND thread_id IN {thread_ids:Array(String)}"
+_PICKED: Final = "AND thread_id IN (SELECT thread_id FROM picked)"
 DELETED: Final = """
     workspace = {workspace:String} AND project_id = {project_id:UUID} /* narrow */
     AND deleted_at_us > 0"""
@@ -191,7 +192,7 @@ def trace_parts(*, narrowed: bool = False, with_deletions: bool = True) -> dict[
     `with_deletions` may be false where `deletions.any_deleted` says that there are none.
     """
     parts = {"deletions": DELETIONS, "live": _ALL + _SURVIVING} if with_deletions else {"live": _ALL}
-    return _narrow(parts, narrowed=narrowed)
+    return _narrow(parts, _BY_THREADS if narrowed else "")
 
 
 def thread_parts(*, narrowed: bool = False, with_deletions: bool = True) -> dict[str, str]:
@@ -200,11 +201,18 @@ def thread_parts(*, narrowed: bool = False, with_deletions: bool = True) -> dict
     if with_deletions:
         live = _ALL + _OF_DELETED + _SURVIVING
         parts = {"deletions": DELETIONS, "live": live, "costs": COSTS} | parts | {"folded": FOLDED_AROUND_DELETIONS}
-    return _narrow(parts, narrowed=narrowed)
+    return _narrow(parts, _BY_THREADS if narrowed else "")
 
 
-def _narrow(parts: Mapping[str, str], *, narrowed: bool) -> dict[str, str]:
-    return {name: part.replace(_NARROW, _BY_THREADS if narrowed else "") for name, part in parts.items()}
+def picked_parts() -> dict[str, str]:
+    """Return `picked_stated`, and what it is made of: threads whose ids are in the part `picked`, none ever deleted."""
+    stated = STATED.replace("FROM folded", "FROM picked_folded AS folded")
+    stated = stated.replace("JOIN sessions", "JOIN picked_sessions AS sessions")
+    return _narrow({"picked_sessions": SESSIONS, "picked_folded": FOLDED, "picked_stated": stated}, _PICKED)
+
+
+def _narrow(parts: Mapping[str, str], narrow: str) -> dict[str, str]:
+    return {name: part.replace(_NARROW, narrow) for name, part in parts.items()}
 
 
 def review_parts(*, narrowed: bool = False) -> dict[str, str]:

@@ -63,6 +63,8 @@ async def authors_of(
 
 def scores_by_name(authors: Sequence[Given]) -> list[Score]:
     """Return one score for each name that any of `authors` gave, in alphabetical order."""
+    if not authors:
+        return []
     by_name: dict[str, list[Given]] = {}
     for given in sorted(authors, key=lambda given: given[:2]):
         by_name.setdefault(given[0], []).append(given)

@@ -51,17 +51,17 @@ class Statement:
         """Tell whether the conditions so far, or `more`, say one of `names`."""
         return any(not _words(text).isdisjoint(names) for text in (*self._conditions, more))
 
-    def add(self, name: str, part: str) -> None:
-        """Add a part, which may name those that are there already."""
-        self._parts[name] = part
+    def add(self, parts: Mapping[str, str]) -> None:
+        """Add parts, which may name those that are there already."""
+        self._parts.update(parts)
 
-    def choose(self, name: str, source: str, tail: str = "") -> "Statement":
+    def choose(self, name: str, source: str, *, columns: str = "*", tail: str = "") -> "Statement":
         """Make what of `source` meets the conditions so far a part called `name`, and begin with no conditions.
 
         `tail` is the part's order and limit.
         """
         conditions = " AND ".join(f"({condition})" for condition in self._conditions) or "1"
-        self._parts[name] = f"SELECT * FROM {source} WHERE {conditions}{tail and f' {tail}'}"  # noqa: S608 - values are bound
+        self._parts[name] = f"SELECT {columns} FROM {source} WHERE {conditions}{tail and f' {tail}'}"  # noqa: S608 - values are bound
         self._conditions.clear()
         return self
 

@@ -16,7 +16,7 @@ from pipeline.query import filters, shapes, sorting
 from pipeline.query.deletions import any_deleted
 from pipeline.query.messages import messages_of
 from pipeline.query.pages import Page, Search, TimeRange, range_of
-from pipeline.query.parts import REVIEW_COLUMNS, SESSION_COLUMNS, STATED, review_parts, thread_parts
+from pipeline.query.parts import REVIEW_COLUMNS, SESSION_COLUMNS, picked_parts, review_parts, thread_parts
 from pipeline.query.payloads import CHUNK_ITEMS_MAX, runs_of
 from pipeline.query.reader import PARAMETER_BYTES_MAX, Reader, chunks
 from pipeline.query.reviews import reviews_of
@@ -88,15 +88,15 @@ async def search(reader: Reader, scope: Scope, wanted: Search, *, lenient: bool)
         cursor = f"({statement.bind(first_trace, 'UInt128')}, {statement.bind(model, 'UInt128')})"
         statement.where(f"(first_trace, model) < {cursor}")
     limit = statement.bind(wanted.limit_or_default, "UInt32")
-    source = source_of(statement)
-    statement.choose("picked", source, f"{_IN_ORDER} LIMIT {limit}")
-    if source == "folded":
-        statement.add("picked_stated", STATED.replace("FROM folded", "FROM picked AS folded"))
-        source = "picked_stated"
-    else:
-        source = "picked"
-    rows = await reader.rows(statement, _COLUMNS + source, _IN_ORDER)
     reading = Reading(reader=reader, scope=scope, truncate=bool(wanted.truncate), lenient=lenient)
+    # Which threads is decided by narrow columns; only what is picked is read with its messages and its sessions.
+    source, tail = source_of(statement), f"{_IN_ORDER} LIMIT {limit}"
+    if deleted:
+        found = await reader.rows(statement, "SELECT thread_id FROM " + source, tail)  # noqa: S608 - a part of ours
+        rows = await rows_of(reading, [row["thread_id"] for row in found])
+    else:
+        statement.choose("picked", source, columns="thread_id", tail=tail).add(picked_parts())
+        rows = await reader.rows(statement, _COLUMNS + "picked_stated", _IN_ORDER)
     return _runs(reading, rows, exclude=wanted.exclude or [])
 
 

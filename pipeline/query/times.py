@@ -11,8 +11,10 @@ _US_MAX: Final = int((datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) / timedelta(m
 
 def iso(time_us: int) -> str:
     """Return a time with microseconds and `Z`; what no calendar has is moved to its nearest end."""
-    bounded = min(max(time_us, _US_MIN), _US_MAX)
-    return (_NAIVE_EPOCH + timedelta(microseconds=bounded)).isoformat(timespec="microseconds") + "Z"
+    if not _US_MIN <= time_us <= _US_MAX:
+        time_us = _US_MIN if time_us < _US_MIN else _US_MAX
+    # By position: with names, and min and max, it took twice as long, and a page of threads says ten thousand times.
+    return (_NAIVE_EPOCH + timedelta(0, 0, time_us)).isoformat("T", "microseconds") + "Z"
 
 
 def iso_or_none(time_us: int | None) -> str | None:

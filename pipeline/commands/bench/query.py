@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 import aiohttp
 import msgspec
@@ -20,6 +20,7 @@ from pipeline.commands.bench.archive import Archive, fill, settle
 from pipeline.commands.bench.measure import cpu_seconds, percentile
 from pipeline.commands.bench.reads import Reads
 from pipeline.commands.bench.storage import Storage, embedded_storage
+from pipeline.commands.bench.streams import Flow, Streams
 from pipeline.query.reader import query_settings
 from pipeline.query.routes import Query
 from pipeline.settings import OperationSettings, QuerySettings
@@ -41,6 +42,13 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     cpu_s: float
 
 
+class Found(NamedTuple):
+    """What was measured, by the name of its figures."""
+
+    latencies: Mapping[str, Latency]
+    flows: Mapping[str, Flow]
+
+
 def run(*, as_json: bool, traces: int | None, quick: bool) -> None:
     """Measure and print; raises FatalError for a wrong answer, or where something does not start."""
     logs.configure(OperationSettings(log_level="ERROR"), stage="bench")  # that a query is slow is what is measured
@@ -49,10 +57,10 @@ def run(*, as_json: bool, traces: int | None, quick: bool) -> None:
     if as_json:
         print(json.dumps(figures(archive, found)))  # noqa: T201
     else:
-        Console().print(table(archive, found))
+        Console().print(table(archive, found), flow_table(found))
 
 
-async def measure(archive: Archive, clock: Clock, console: Console, *, runs: int = RUNS) -> dict[str, Latency]:
+async def measure(archive: Archive, clock: Clock, console: Console, *, runs: int = RUNS) -> Found:
     """Fill a storage with `archive` and read from it through the query stage; return what each kind of read took."""
     async with embedded_storage() as storage:
         with console.status(f"storing {archive.traces:,} traces"):
@@ -63,24 +71,34 @@ async def measure(archive: Archive, clock: Clock, console: Console, *, runs: int
             for name, series in Reads(session, base_url, archive).series().items():
                 with console.status(name):
                     found[name] = await _latency(series, storage, clock, runs)
-            return found
+            with console.status("long reads"):
+                flows = await Streams(session, base_url, archive, clock).measured()
+            return Found(found, flows)
 
 
-def figures(archive: Archive, found: Mapping[str, Latency]) -> dict[str, float]:
+def figures(archive: Archive, found: Found) -> dict[str, float]:
     """Return the figures as `--json` prints them: `search_p95_s` and the like."""
     kinds = {
         f"{name}_{figure}": round(value, 4)
-        for name, latency in found.items()
-        for figure, value in msgspec.structs.asdict(latency).items()
+        for name, kind in (*found.latencies.items(), *found.flows.items())
+        for figure, value in msgspec.structs.asdict(kind).items()
     }
     return {"traces": archive.traces, "threads": archive.threads} | kinds
 
 
-def table(archive: Archive, found: Mapping[str, Latency]) -> Table:
-    """Return the figures as they are printed otherwise."""
+def flow_table(found: Found) -> Table:
+    """Return the figures of long reads as they are printed otherwise."""
+    printed = Table("", "traces", "a second", "memory grown, MiB", title="long reads")
+    for name, flow in found.flows.items():
+        printed.add_row(name, f"{flow.traces:,}", f"{flow.per_s:,.0f}", f"{flow.grown_mib:.1f}")
+    return printed
+
+
+def table(archive: Archive, found: Found) -> Table:
+    """Return the figures of single reads as they are printed otherwise."""
     title = f"reads from {archive.traces:,} traces in {archive.threads:,} threads"
     printed = Table("", "p50 ms", "p95 ms", "rows read", "ClickHouse CPU ms", title=title)
-    for name, latency in found.items():
+    for name, latency in found.latencies.items():
         printed.add_row(
             name.replace("_", " "),
             f"{latency.p50_s * 1000:.0f}",

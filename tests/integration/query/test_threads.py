@@ -5,10 +5,11 @@ from uuid import uuid4
 
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.events.identity import thread_model_id
+from pipeline.events.spans import SpanEvent
 from pipeline.query.routes import Query
 from pipeline.query.times import iso
 from tests.support.reading import Reads
-from tests.support.stored import BEGAN_US, SECOND_US, Log
+from tests.support.stored import BEGAN_US, SECOND_US, Log, uuid7_at
 
 THREADS = "/api/v1/private/traces/threads"
 
@@ -268,3 +269,37 @@ async def test_a_thread_is_known_by_its_model_id_announced_or_not_as_long_as_it_
     }
     assert known == {"announced": True, "not yet announced": True, "gone": False, "never": False}
     assert not await query.thread_model_exists(f"other-than-{log.workspace}", log.model("announced"))
+
+
+async def test_usage_and_cost_are_those_of_all_spans_whatever_parts_they_came_in(
+    log: Log, writer: ClickHouse, reads: Reads
+) -> None:
+    traces = [log.trace("t", input=number) for number in range(2)]
+    named = {"event": "create", "project_id": log.project, "project_name": log.project_name}
+    spans = [uuid7_at(log.now_us, 1000 + number) for number in range(5)]
+
+    def part(span: int, **fields: Any) -> None:
+        log.say(SpanEvent, id=spans[span], trace_id=traces[span % 2], **fields)
+
+    # A PATCH before its create, as the low-level client sends them; each part is stored and folded alone.
+    part(0, event="patch", usage={"total_tokens": 10, "prompt_tokens": 4}, total_estimated_cost="0.5")
+    await log.store(writer)
+    part(1, **named, type="llm", model="gpt-4o", usage={"total_tokens": 3}, total_estimated_cost="0.25")
+    part(2, **named, usage={"total_tokens": 1000}, total_estimated_cost="9")
+    part(3, **named, usage={"total_tokens": 7})
+    part(4, **named)
+    await log.store(writer)
+    part(0, **named, type="llm", model="gpt-4o", version_us=log.now_us - 60 * SECOND_US)
+    part(1, event="patch", usage={"total_tokens": 30})
+    part(2, event="delete")
+    part(3, event="patch", total_estimated_cost="0.125")
+    await log.store(writer)
+
+    thread = (await reads.post(f"{THREADS}/retrieve", {"thread_id": "t", "project_name": log.project_name})).json
+    listed = (await reads.get(THREADS, project_name=log.project_name)).json["content"][0]
+    first = (await reads.get(f"/api/v1/private/traces/{traces[0]}")).json
+
+    assert thread["usage"] == listed["usage"] == {"total_tokens": 47, "prompt_tokens": 4}
+    assert thread["total_estimated_cost"] == listed["total_estimated_cost"] == 0.875
+    assert (first["usage"], first["total_estimated_cost"]) == ({"total_tokens": 10, "prompt_tokens": 4}, 0.5)
+    assert (first["span_count"], first["llm_span_count"]) == (2, 1)

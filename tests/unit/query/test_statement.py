@@ -52,10 +52,10 @@ def test_a_scope_names_its_threads() -> None:
 
 def test_a_chosen_part_can_be_ordered_and_limited_and_another_be_made_of_it() -> None:
     statement = Statement({"a": "SELECT 1 AS x"}, {})
-    statement.choose("picked", "a", "ORDER BY x LIMIT 2")
-    statement.add("doubled", "SELECT x * 2 AS y FROM picked")
+    statement.choose("picked", "a", columns="x", tail="ORDER BY x LIMIT 2")
+    statement.add({"doubled": "SELECT x * 2 AS y FROM picked"})
 
     text = statement.text("SELECT * FROM doubled")
 
-    assert "picked AS (SELECT * FROM a WHERE 1 ORDER BY x LIMIT 2)" in text
+    assert "picked AS (SELECT x FROM a WHERE 1 ORDER BY x LIMIT 2)" in text
     assert text.index("picked AS") < text.index("doubled AS")

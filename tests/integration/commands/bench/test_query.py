@@ -33,8 +33,11 @@ async def test_the_archive_has_as_many_traces_threads_and_turns_as_it_says() -> 
 async def test_every_kind_of_read_is_measured_and_right() -> None:
     found = await measure(ARCHIVE, SystemClock(), Console(file=io.StringIO()), runs=2)
 
-    assert found.keys() == {"search", "retrieve", "conversation", "filtered_page"}
-    for name, latency in found.items():
+    assert found.latencies.keys() == {"search", "retrieve", "conversation", "filtered_page"}
+    for name, latency in found.latencies.items():
         assert 0 < latency.p50_s <= latency.p95_s, name
         assert latency.rows_read > 0, name
+    assert found.flows.keys() == {"stream", "export"}
+    for flow in found.flows.values():
+        assert (flow.traces >= 800, flow.per_s > 0) == (True, True)
     assert figures(ARCHIVE, found)["threads"] == 200
