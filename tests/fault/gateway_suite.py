@@ -23,7 +23,7 @@ from pipeline.local.broker import EmbeddedBroker
 from pipeline.settings import KafkaSettings
 from pipeline.topics import TRACES
 from tests.apache_kafka.broker import ApacheKafka
-from tests.fault.gateway_load import BATCH, Log, batch_of, fresh_ids, write
+from tests.fault.gateway_load import BATCH, Log, batch_of, fresh_ids, post, write
 from tests.fault.hostile_clients import BODY_BEGUN, HEAD_BEGUN, SILENT, bomb, dribble, held, send_endless
 from tests.support.client_env import QUIET
 
@@ -32,7 +32,7 @@ PARTITIONS: Final = 4
 SERVED_SECONDS_MAX: Final = 60.0
 RECOVERY_SECONDS_MAX: Final = 120.0
 SDK_SECONDS_MAX: Final = 300.0
-_BATCHES_MEANWHILE: Final = 20
+BATCHES_MEANWHILE: Final = 20
 _SDK: Final = Path(__file__).with_name("sdk_sender.py")
 
 Broker = EmbeddedBroker | ApacheKafka
@@ -144,12 +144,19 @@ async def _meanwhile(
 
 
 async def _others(session: aiohttp.ClientSession) -> Counter[int]:
-    """Send batches one after another, and return how they were answered."""
-    statuses: Counter[int] = Counter()
-    for _ in range(_BATCHES_MEANWHILE):
-        async with asyncio.timeout(SERVED_SECONDS_MAX), session.post(BATCH, data=batch_of(fresh_ids(10))) as answer:
-            statuses[answer.status] += 1
-    return statuses
+    """Send batches one after another, each as the SDKs do until it is taken, and return how they were answered."""
+    log = Log()
+    for _ in range(BATCHES_MEANWHILE):
+        ids = fresh_ids(10)
+        async with asyncio.timeout(SERVED_SECONDS_MAX):
+            while True:
+                pause = await post(session, log, ids, batch_of(ids))
+                if not pause:
+                    break
+                await asyncio.sleep(pause)
+        assert log.taken.issuperset(ids)
+    assert log.bare == []
+    return log.statuses
 
 
 async def _send_bomb(session: aiohttp.ClientSession, body: bytes) -> int:
