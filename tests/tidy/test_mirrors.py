@@ -6,6 +6,7 @@ TESTED_ELSEWHERE = {
     "pipeline/cli.py": "tests/integration/test_readme.py runs the commands",
     "pipeline/commands/bench/bare_client.py": "tests/integration/commands/bench: it runs only as a child",
     "pipeline/commands/bench/fairness.py": "tests/integration/commands/bench/test_gateway.py: a leg of that bench",
+    "pipeline/commands/bench/greedy_client.py": "tests/integration/commands/bench/test_gateway.py: it runs as a child",
     "pipeline/commands/bench/our_gateway.py": "tests/integration/commands/bench: it runs a process",
     "pipeline/commands/bench/bare_sink.py": "tests/integration/commands/bench: it runs only as a child",
     "pipeline/commands/bench/stock_faust.py": "tests/integration/commands/bench: it runs only as a child",

@@ -46,8 +46,8 @@ class Plan:
     fairness_seconds: float
 
 
-FULL: Final = Plan({1: 6000, 100: 800, HEADLINE: 250}, burst_requests=60, fairness_seconds=20)
-QUICK: Final = Plan({1: 2000, 100: 250, HEADLINE: 80}, burst_requests=40, fairness_seconds=8)
+FULL: Final = Plan({1: 6000, 100: 800, HEADLINE: 250}, burst_requests=60, fairness_seconds=40)
+QUICK: Final = Plan({1: 2000, 100: 250, HEADLINE: 80}, burst_requests=40, fairness_seconds=12)
 
 
 class Leg(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,5 +15,5 @@ async def test_every_contender_takes_in_as_many_traces() -> None:
         legs = getattr(found, name)
         assert {size: leg.throughput.events for size, leg in legs.items()} == {HEADLINE: 4000}
     assert found.rss_bytes > 20 * 1024 * 1024
-    assert found.fairness.greedy_refused > 0
+    assert found.fairness.greed.refused > 0
     assert figures(found)["ours_traces_per_cpu_s"] > 0

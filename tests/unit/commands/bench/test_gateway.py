@@ -5,6 +5,7 @@ from rich.console import Console
 
 from pipeline.commands.bench.fairness import Fairness
 from pipeline.commands.bench.gateway import FULL, HEADLINE, QUICK, Answers, Found, Leg, _check_all_taken, figures, table
+from pipeline.commands.bench.greedy_client import Greed
 from pipeline.commands.bench.measure import Throughput
 from pipeline.errors import FatalError
 
@@ -20,7 +21,7 @@ FOUND = Found(
     ours_2={1: leg(1900, latency=0.006), HEADLINE: leg(30_000, latency=0.2)},
     rss_bytes=300_000_000,
     burst_refused=7,
-    fairness=Fairness(alone_p99_s=0.02, beside_p99_s=0.03, greedy_taken=1000, greedy_refused=40),
+    fairness=Fairness(alone_p99_s=0.02, beside_p99_s=0.03, greed=Greed(traces_taken=1000, refused=40)),
 )
 
 
