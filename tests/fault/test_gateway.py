@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.adapters.clock import SystemClock
+from pipeline.commands.bench.fairness import GREEDY_TIMES, SHARE, measure_fairness
 from pipeline.local.broker import EmbeddedBroker
 from pipeline.local.process import free_port
 from tests.apache_kafka.broker import ApacheKafka
@@ -20,6 +22,7 @@ from tests.fault.gateway_suite import (
 from tests.support.client_env import locked_python
 
 SCALE = Scale(slow=2000, bombs=50, endless=8, endless_megabytes=1024, idle=5000)
+FAIRNESS_SECONDS = 20.0
 CLIENTS = Path(__file__).parents[1] / "contract" / "clients"
 SMALL = {"in_flight_bytes_max": 2_000_000, "in_flight_records_max": 1500, "retry_after_seconds": 1}
 """Room for one of the SDK's largest batches, and not for all that is sent at once."""
@@ -57,3 +60,12 @@ async def test_nothing_that_the_real_sdk_reported_as_sent_is_missing_after_an_ov
     assert outcome.missing == set()
     assert outcome.log.statuses[OVERLOADED] > 0
     assert outcome.log.bare == []
+
+
+async def test_a_workspace_with_ten_times_its_share_is_held_to_it_and_others_are_taken_all_the_same() -> None:
+    fairness = await measure_fairness(FAIRNESS_SECONDS, SystemClock())
+
+    sent = SHARE * GREEDY_TIMES * FAIRNESS_SECONDS
+    print(f"p99 of the other workspace: {fairness.ratio:.2f} x that of one alone ({fairness})")
+    assert fairness.greed.traces_taken < sent / 4
+    assert fairness.greed.refused > 0
