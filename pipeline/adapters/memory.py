@@ -1,4 +1,4 @@
-"""Large blocks of memory, given back to the system when they are freed.
+"""Memory of a process under load: large blocks are given back to the system, and the collector looks seldom.
 
 glibc gives each large block a mapping of its own, which ends with it; but every one that is freed raises the size from
 which it does so, up to 32 MiB (mallopt(3), M_MMAP_THRESHOLD). From then on bodies and batches come and go inside the
@@ -7,10 +7,21 @@ where 460 MB do. A size that is set once stays.
 """
 
 import ctypes
+import gc
 import sys
 from typing import Final
 
 LARGE_BYTES_MIN: Final = 256 * 1024
+ALLOCATIONS_BETWEEN_LOOKS: Final = 10_000
+"""So many allocations before the youngest objects are looked at.
+
+With Python's own (700, 10, 10) a burst of a stream worker's outputs, 16 thousand closes a second, has the collector
+look at everything again and again: the event loop stood still for 139 ms, and 58 ms once what is there at the start is
+left out; with this it was 38 ms, and 20 % less CPU an event. A gateway takes 10 % less for a batch of 1,000 traces.
+"""
+OLDER_LOOKS: Final = (20, 100)
+"""So many such looks before the older objects are looked at, and of those before all are."""
+
 _M_MMAP_THRESHOLD: Final = -3
 
 
@@ -20,3 +31,10 @@ def give_back_large_blocks() -> bool:
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it, musl does not
     return mallopt is not None and mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES_MIN) == 1
+
+
+def collect_seldom(allocations: int = ALLOCATIONS_BETWEEN_LOOKS) -> None:
+    """Leave out what is there now, modules above all, when looking for cycles, and look less often at the rest."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(allocations, *OLDER_LOOKS)

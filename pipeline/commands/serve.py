@@ -11,7 +11,7 @@ from pipeline.adapters.kafka.replies import ReplyReader
 from pipeline.adapters.kafka.rules import RuleLog
 from pipeline.adapters.kafka.tail import follow
 from pipeline.adapters.listener import Listener
-from pipeline.adapters.memory import give_back_large_blocks
+from pipeline.adapters.memory import collect_seldom, give_back_large_blocks
 from pipeline.adapters.telemetry import logs
 from pipeline.adapters.telemetry.health import Health
 from pipeline.adapters.watched_file import WatchedFile
@@ -81,6 +81,7 @@ async def _serve(settings: Settings, health: Health, stop: asyncio.Event) -> Non
     try:
         await query.start()
         await live.start()
+        collect_seldom()
         await _listen(listener, settings)
         health.set_ready(ready=True)
         _log.info("ready", url=f"http://{settings.gateway.host}:{listener.port}/")

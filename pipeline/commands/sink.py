@@ -4,16 +4,19 @@ import asyncio
 from typing import Final
 
 from pipeline.adapters.clock import SystemClock
+from pipeline.adapters.memory import collect_seldom
 from pipeline.adapters.telemetry import logs
 from pipeline.adapters.telemetry.health import Health
 from pipeline.commands import stage_process
 from pipeline.settings import Settings
 from pipeline.sinks import loop
 
-GC_THRESHOLDS: Final = (50_000, 20, 100)
-"""See `stage_process.collect_seldom`. A record is an object or two that are in no cycle and live until they are stored,
-tens of thousands at once. With Python's own thresholds looking at them took 2.9 of 12.6 µs of CPU a record, with these
-nothing that could be told from noise."""
+ALLOCATIONS_BETWEEN_LOOKS: Final = 50_000
+"""A record is an object or two that are in no cycle and live until they are stored, tens of thousands at once.
+
+With Python's own thresholds looking at them took 2.9 of 12.6 µs of CPU a record, with this one nothing that could be
+told from noise.
+"""
 
 _log = logs.logger(__name__)
 
@@ -28,5 +31,5 @@ def run(settings: Settings) -> int:
 
         await loop.run(settings, SystemClock(), ready=ready, stop=stop, live_while=health.live_while)
 
-    stage_process.collect_seldom(GC_THRESHOLDS)
+    collect_seldom(ALLOCATIONS_BETWEEN_LOOKS)
     return stage_process.run("sinks", settings, body)

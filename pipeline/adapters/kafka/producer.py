@@ -65,6 +65,7 @@ class EventProducer:
             **connection_of(self._settings),
             client_id=self._client_id,
             acks="all",
+            compression_type=None if self._settings.compression == "none" else self._settings.compression,
             max_batch_size=_BATCH_BYTES_MAX,
             max_request_size=max(topic.record_bytes_max for topic in TOPICS),
             request_timeout_ms=self._settings.request_timeout_ms,

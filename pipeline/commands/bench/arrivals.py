@@ -2,17 +2,22 @@
 
 import asyncio
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.adapters.clock import Clock
+from pipeline.commands.bench.requests import PROJECT_NAME, Request
+from pipeline.events.identity import project_id
 
-LOOK_SECONDS: Final = 0.1
+LOOK_SECONDS: Final = 0.2
 """How often it is asked; what is found was there up to so much earlier."""
 
-# The folded row is the last that the sink writes: whoever lists traces reads it.
+# The folded row is the last that the sink writes: whoever lists traces reads it. Naming the threads, by which the table
+# is ordered, keeps the looking cheap.
 _FOUND: Final = """
-SELECT toString(id) AS trace_id FROM traces WHERE workspace = {workspace:String} AND id IN {ids:Array(UUID)}"""
+SELECT toString(id) AS trace_id FROM traces
+WHERE workspace = {workspace:String} AND project_id = {project:UUID} AND thread_id IN {threads:Array(String)}
+    AND id IN {ids:Array(UUID)}"""
 
 
 class Arrivals:
@@ -22,14 +27,15 @@ class Arrivals:
         self._client: Final = client
         self._clock: Final = clock
         self._workspace: Final = workspace
-        self._due_at: Final[dict[str, float]] = {}
+        self._project: Final = project_id(workspace, PROJECT_NAME)
+        self._due: Final[dict[str, tuple[Request, float]]] = {}
         self._all_expected = False
         self.seconds: Final[list[float]] = []
         """From due to readable, of each that has arrived."""
 
-    def expect(self, trace_id: str, due_at: float) -> None:
-        """Wait for one more trace."""
-        self._due_at[trace_id] = due_at
+    def expect(self, request: Request, due_at: float) -> None:
+        """Wait for the first trace of one more request."""
+        self._due[request.first_id] = (request, due_at)
 
     def expect_no_more(self) -> None:
         """Say that those expected by now are all."""
@@ -37,14 +43,16 @@ class Arrivals:
 
     async def watch(self) -> None:
         """Return when all that were expected have arrived."""
-        while self._due_at or not self._all_expected:
-            if self._due_at:
-                parameters = {"workspace": self._workspace, "ids": list(self._due_at)}
-                found = await self._client.rows(_FOUND, parameters)
-                self._note(row["trace_id"] for row in found)
+        while self._due or not self._all_expected:
+            if self._due:
+                self._note(row["trace_id"] for row in await self._client.rows(_FOUND, self._wanted()))
             await asyncio.sleep(LOOK_SECONDS)
+
+    def _wanted(self) -> dict[str, Any]:
+        threads = sorted({request.first_thread_id for request, _ in self._due.values()})
+        return {"workspace": self._workspace, "project": self._project, "threads": threads, "ids": list(self._due)}
 
     def _note(self, ids: Iterable[str]) -> None:
         now = self._clock.monotonic()
         for trace_id in set(ids):
-            self.seconds.append(now - self._due_at.pop(trace_id))
+            self.seconds.append(now - self._due.pop(trace_id)[1])

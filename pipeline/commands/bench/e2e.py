@@ -144,7 +144,7 @@ async def _measure(plan: Plan, requests: list[Request], stack: Stack, client: Cl
             answers = await clients.deliver(
                 requests,
                 per_second=plan.traces_per_second / REQUEST_TRACES,
-                on_due=lambda request, due_at: arrivals.expect(request.first_id, due_at),
+                on_due=arrivals.expect,
             )
         arrivals.expect_no_more()
         async with within(_ARRIVAL_SECONDS_MAX, "all traces to be readable"):

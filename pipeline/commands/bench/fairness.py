@@ -1,13 +1,17 @@
 """What one workspace feels of another that sends ten times its share, with quotas on.
 
-Both have the same quota. The polite one sends half of it, steadily, first alone and then beside one that sends ten
-times its quota and does not care for what it is answered.
+Both have the same quota and send requests of the same size. The polite one sends half of its quota, steadily; the
+greedy one ten times its own. The polite one is measured alone, beside the other, and alone again, so that whatever else
+this machine does falls on both.
 """
 
 import asyncio
 import json
+import os
+import sys
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Final
@@ -15,35 +19,37 @@ from typing import Any, Final
 import msgspec
 
 from pipeline.adapters.clock import Clock
-from pipeline.commands.bench.http_load import Answers, Clients
+from pipeline.commands.bench.greedy_client import SENDING, Greed
+from pipeline.commands.bench.http_load import Clients
 from pipeline.commands.bench.measure import percentile
-from pipeline.commands.bench.our_gateway import running_gateway
+from pipeline.commands.bench.our_gateway import RunningGateway, running_gateway
+from pipeline.commands.bench.our_stage import within
 from pipeline.commands.bench.requests import Request, Requests
 from pipeline.commands.bench.stream import embedded_broker
 from pipeline.errors import FatalError
+from pipeline.local.process import ChildProcess
 
 SHARE: Final = 2000
 """Traces a second that each workspace may send."""
 GREEDY_TIMES: Final = 10
-POLITE_TRACES: Final = 50
-"""In a request of the polite one, which sends 20 of them a second."""
-GREEDY_TRACES: Final = 500
+REQUEST_TRACES: Final = 50
 
-_POLITE_PER_SECOND: Final = SHARE / 2 / POLITE_TRACES
-_GREEDY_PER_SECOND: Final = SHARE * GREEDY_TIMES / GREEDY_TRACES
-_BURST_SECONDS: Final = 1.0
-_DISTINCT: Final = 20
+_POLITE_PER_SECOND: Final = SHARE / 2 / REQUEST_TRACES
+_GREEDY_PER_SECOND: Final = SHARE * GREEDY_TIMES / REQUEST_TRACES
+_BURST_SECONDS: Final = 0.25
 _CONNECTIONS: Final = 16
-_OVERLOADED: Final = 429
+_DISTINCT: Final = 20
+_MODULE: Final = f"{__package__}.greedy_client"
+_START_SECONDS_MAX: Final = 60.0
+_END_SECONDS_MAX: Final = 60.0
 
 
 class Fairness(msgspec.Struct, frozen=True, kw_only=True):
-    """What the polite workspace waited for, alone and beside the greedy one, and what became of that."""
+    """What the polite workspace waited for, alone and beside the greedy one, and what became of that one's requests."""
 
     alone_p99_s: float
     beside_p99_s: float
-    greedy_taken: int
-    greedy_refused: int
+    greed: Greed
 
     @property
     def ratio(self) -> float:
@@ -52,32 +58,53 @@ class Fairness(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def measure_fairness(seconds: float, clock: Clock) -> Fairness:
-    """Measure each for so long; raises FatalError where the polite workspace is refused anything."""
-    polite = list(Requests(clock).many(_DISTINCT, POLITE_TRACES))
-    greedy = list(Requests(clock, seed=2).many(_DISTINCT, GREEDY_TRACES))
-    quota = {"events_per_second": SHARE, "burst_seconds": _BURST_SECONDS}
+    """Measure for so long alone, and as long beside; raises FatalError where the polite workspace is refused."""
+    requests = list(Requests(clock).many(_DISTINCT, REQUEST_TRACES))
     with tempfile.TemporaryDirectory(prefix="threadline-bench-") as folder:
         policy = Path(folder) / "policy.json"
+        quota = {"events_per_second": SHARE, "burst_seconds": _BURST_SECONDS}
         policy.write_text(json.dumps({"quotas": {"*": quota}}))
         more = {"THREADLINE_GATEWAY_POLICY_FILE": str(policy)}
         async with embedded_broker(clock) as kafka, running_gateway(kafka, more=more) as gateway:
+            await _politely(gateway, requests, seconds / 4, clock)
+            alone = await _politely(gateway, requests, seconds / 2, clock)
+            async with _greedily(gateway, seconds) as greed:
+                beside = await _politely(gateway, requests, seconds, clock)
+                async with within(_END_SECONDS_MAX, "the greedy client to end"):
+                    found = await greed
+            alone += await _politely(gateway, requests, seconds / 2, clock)
+    return Fairness(alone_p99_s=percentile(alone, 0.99), beside_p99_s=percentile(beside, 0.99), greed=found)
 
-            async def send(requests: list[Request], workspace: str, per_second: float) -> Answers:
-                waiting = islice(cycle(requests), int(per_second * seconds))
-                async with Clients(gateway.url, clock, connections=_CONNECTIONS, workspace=workspace) as clients:
-                    return await clients.pace(waiting, per_second=per_second)
 
-            def send_politely() -> Coroutine[Any, Any, Answers]:
-                return send(polite, "polite", _POLITE_PER_SECOND)
+async def _politely(gateway: RunningGateway, requests: list[Request], seconds: float, clock: Clock) -> list[float]:
+    """Return how long each request of the polite workspace took."""
+    waiting = islice(cycle(requests), max(1, int(_POLITE_PER_SECOND * seconds)))
+    async with Clients(gateway.url, clock, connections=_CONNECTIONS, workspace="polite") as clients:
+        answers = await clients.pace(waiting, per_second=_POLITE_PER_SECOND)
+    if len(answers.seconds) != answers.statuses.total():
+        raise FatalError(f"the polite workspace was refused: {dict(answers.statuses)}")
+    return answers.seconds
 
-            await send_politely()
-            alone = await send_politely()
-            beside, other = await asyncio.gather(send_politely(), send(greedy, "greedy", _GREEDY_PER_SECOND))
-    if alone.statuses[_OVERLOADED] or beside.statuses[_OVERLOADED]:
-        raise FatalError(f"the polite workspace was refused: {alone.statuses}, {beside.statuses}")
-    return Fairness(
-        alone_p99_s=percentile(alone.seconds, 0.99),
-        beside_p99_s=percentile(beside.seconds, 0.99),
-        greedy_taken=other.traces_taken,
-        greedy_refused=other.statuses[_OVERLOADED],
-    )
+
+@asynccontextmanager
+async def _greedily(gateway: RunningGateway, seconds: float) -> AsyncIterator[asyncio.Future[Greed]]:
+    """Let the greedy workspace send for so long; yields, once it does, what will have become of it."""
+    loop = asyncio.get_running_loop()
+    sending: asyncio.Future[None] = loop.create_future()
+    greed: asyncio.Future[Greed] = loop.create_future()
+
+    def on_line(line: str) -> None:
+        if line == SENDING:
+            sending.set_result(None)
+        elif line.startswith("{"):
+            greed.set_result(msgspec.json.decode(line, type=Greed))
+
+    arguments = (gateway.url, str(REQUEST_TRACES), str(_GREEDY_PER_SECOND), str(seconds))
+    argv = [sys.executable, "-m", _MODULE, *arguments]
+    async with await ChildProcess.start(argv, env={**os.environ}, on_line=on_line) as child:
+        ended = asyncio.ensure_future(child.wait())
+        waited_for: tuple[asyncio.Future[Any], ...] = (sending, ended)
+        await asyncio.wait(waited_for, timeout=_START_SECONDS_MAX, return_when=asyncio.FIRST_COMPLETED)
+        if not sending.done():
+            raise FatalError(f"the greedy client does not start:\n{child.tail}")
+        yield greed

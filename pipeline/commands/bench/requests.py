@@ -36,6 +36,7 @@ class Request:
     traces: int
     first_id: str
     """The id of its first trace, by which one can see whether it is readable."""
+    first_thread_id: str
 
 
 class Requests:
@@ -54,7 +55,7 @@ class Requests:
         """Return a request of traces that nobody has sent yet."""
         items = [self._trace(trace_bytes) for _ in range(traces)]
         body = gzip.compress(orjson.dumps({"traces": items}), _GZIP_LEVEL, mtime=0)
-        return Request(body, traces, str(items[0]["id"]))
+        return Request(body, traces, str(items[0]["id"]), str(items[0]["thread_id"]))
 
     def many(self, count: int, traces: int, trace_bytes: int = TRACE_BYTES) -> Iterator[Request]:
         """Yield `count` requests."""

@@ -1,7 +1,6 @@
 """A stage as the process that a supervisor sees: its log, its port, its exit code."""
 
 import asyncio
-import gc
 import json
 import signal
 import socket
@@ -10,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.commands import stage_process
 from pipeline.local.process import ChildProcess
 from tests.support.raw_http import get
 
@@ -127,15 +125,3 @@ async def test_an_operators_port_in_use_is_named_by_its_variable() -> None:
     line = await stage.line("stopped: cannot go on")
 
     assert str(line["reason"]).startswith(f"THREADLINE_OPERATION_PORT {port}: ")
-
-
-def test_the_collector_looks_seldom_and_passes_over_what_is_there_by_now() -> None:
-    before, frozen = gc.get_threshold(), gc.get_freeze_count()
-    try:
-        stage_process.collect_seldom((50_000, 20, 100))
-
-        assert gc.get_threshold() == (50_000, 20, 100)
-        assert gc.get_freeze_count() > frozen
-    finally:
-        gc.unfreeze()
-        gc.set_threshold(*before)

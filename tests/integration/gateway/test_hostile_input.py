@@ -1,12 +1,15 @@
 """Hostile input: the exact answer to each, and that nothing of a body is ever unaccounted for."""
 
+import gzip
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.adapters.web.body import zstd
 from pipeline.topics import DEAD_LETTERS, SPANS, TRACES
 from tests.support.asgi import Answer, call
 from tests.support.gateway import MemoryGateway
@@ -174,4 +177,32 @@ async def test_whatever_comes_is_answered_below_500_and_what_is_accepted_is_stor
         assert stored + set_aside == len(items)
     if answer.status != 204:
         assert gateway.producer.counts() == {}
+    assert gateway.gateway.budget.used == 0
+
+
+WHOLE = batch(*[GOOD] * 20)
+COMPRESSED: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "zstd": zstd.compress}
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    encoding=st.sampled_from(sorted(COMPRESSED)),
+    place=st.integers(min_value=0, max_value=1000),
+    noise=st.binary(max_size=8),
+    replaced=st.integers(min_value=0, max_value=8),
+    end=st.none() | st.integers(min_value=0, max_value=1000),
+)
+async def test_a_damaged_body_in_any_compression_is_taken_as_a_whole_or_refused_as_a_whole(
+    encoding: str, place: int, noise: bytes, replaced: int, end: int | None
+) -> None:
+    sent = COMPRESSED[encoding](WHOLE)
+    place %= len(sent)
+    sent = (sent[:place] + noise + sent[place + replaced :])[:end]
+    gateway = MemoryGateway()
+
+    answer = await call(gateway.app, "POST", BATCH, sent, {"Content-Encoding": encoding})
+
+    kept = len(gateway.producer.of(TRACES)) + len(gateway.producer.of(DEAD_LETTERS))
+    assert answer.status in {204, 400, 413, 422}, (answer, sent)
+    assert (kept > 0) is (answer.status == 204)
     assert gateway.gateway.budget.used == 0

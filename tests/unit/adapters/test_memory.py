@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+from pipeline.adapters.memory import ALLOCATIONS_BETWEEN_LOOKS, OLDER_LOOKS
+
 CHURN = """
 import sys
 from pipeline.adapters.memory import give_back_large_blocks
@@ -25,6 +27,15 @@ for _ in range(20):
 print(resident_bytes(os.getpid()) - before)
 """
 
+COLLECTOR = """
+import gc
+from pipeline.adapters.memory import collect_seldom
+
+collect_seldom()
+young = []
+print(int(gc.get_freeze_count() > 1000), len([one for one in gc.get_objects() if one is young]), *gc.get_threshold())
+"""
+
 
 def left_over(said: str) -> int:
     """Return the bytes that a process holds, beyond what it uses, after large blocks have come and gone."""
@@ -39,3 +50,9 @@ def left_over(said: str) -> int:
 def test_what_large_blocks_took_is_given_back() -> None:
     assert left_over("yes") < 8 * 1024 * 1024
     assert left_over("no") > left_over("yes")
+
+
+def test_what_was_there_before_is_never_looked_at_again_and_the_rest_less_often() -> None:
+    found = subprocess.run([sys.executable, "-c", COLLECTOR], capture_output=True, text=True, check=True).stdout.split()
+
+    assert [int(one) for one in found] == [1, 1, ALLOCATIONS_BETWEEN_LOOKS, *OLDER_LOOKS]

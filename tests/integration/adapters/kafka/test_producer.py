@@ -10,6 +10,7 @@ from aiokafka import TopicPartition
 
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.kafka.admin import ensure_topics
+from pipeline.adapters.kafka.packing import pack
 from pipeline.adapters.kafka.partitioner import partition_of
 from pipeline.adapters.kafka.producer import EventProducer
 from pipeline.errors import BrokerUnavailable, TooLarge
@@ -222,3 +223,21 @@ async def test_a_topic_known_from_the_start_is_still_known_after_another_was_loo
     assert producer._producer.client.cluster.leader_for_partition(TopicPartition(TRACES.name, 0)) is not None
     await within(producer.publish(TRACES, [record(b"second", partition=0)]))
     await producer.stop()
+
+
+async def test_records_come_back_unchanged_in_every_compression_and_take_less_room(
+    broker: Broker, settings: KafkaSettings
+) -> None:
+    prose = [b"the answer to question %d is in the second part of the document" % number for number in range(200)]
+    sizes: dict[str, int] = {}
+    for count, codec in enumerate(("none", "gzip", "snappy", "lz4", "zstd"), start=1):
+        producer = await started(settings.model_copy(update={"compression": codec}))
+        records = [record(value, partition=0) for value in prose]
+        await within(producer.publish(TRACES, records))
+        [batch] = pack(producer._connected(), records, last_record_alone=False)
+        sizes[codec] = len(batch._build())
+        await producer.stop()
+
+        stored = await within(read(broker.bootstrap, TRACES.name, count * len(prose), partition=0))
+        assert [one.value for one in stored[-len(prose) :]] == prose
+    assert max(size for codec, size in sizes.items() if codec != "none") < sizes["none"] / 2

@@ -16,6 +16,7 @@ from pipeline.adapters.web.access import need_of
 from pipeline.adapters.web.app import build
 from pipeline.adapters.web.keys import RIGHTS
 from pipeline.adapters.web.metering import Metering
+from pipeline.commands.openapi import document_route
 from pipeline.gateway.live import Live
 from pipeline.query.routes import Query
 from pipeline.settings import ClickHouseSettings, GatewaySettings, QuerySettings
@@ -26,7 +27,7 @@ from tests.support.gateway import MemoryGateway, MemoryStorage
 ID = "0193e3a0-0000-7000-8000-000000000001"
 BASE = "/v1/private"
 NEEDS = {
-    "none": {"GET /is-alive/ping", "GET /", "GET /ui/{digest}/{path:path}"},
+    "none": {"GET /is-alive/ping", "GET /", "GET /ui/{digest}/{path:path}", "GET /openapi.json"},
     "any": {f"POST {BASE}/auth", f"GET {BASE}/auth/workspace"},
     "ingest": {
         f"POST {BASE}/attachment/upload-start",
@@ -116,7 +117,8 @@ class World:
             self.query = Query(QuerySettings(), self.clock, client)
 
     def stages(self) -> dict[str, list[Route]]:
-        return {"gateway": [*self.live.routes(), *self.gateway.gateway.routes()], "query": [*self.query.routes()]}
+        gateway, query = [*self.live.routes(), *self.gateway.gateway.routes()], self.query.routes()
+        return {"gateway": gateway, "query": [document_route([*gateway, *query]), *query]}
 
     def app(self) -> Metering:
         return build(self.stages(), clock=self.clock, access=self.keys.access())  # type: ignore[arg-type]

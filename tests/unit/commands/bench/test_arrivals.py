@@ -6,6 +6,11 @@ import pytest
 from pipeline.adapters.clock import ManualClock
 from pipeline.commands.bench import arrivals
 from pipeline.commands.bench.arrivals import Arrivals
+from pipeline.commands.bench.requests import Request
+
+
+def request(trace_id: str) -> Request:
+    return Request(b"", 1, trace_id, f"thread of {trace_id}")
 
 
 class Table:
@@ -17,7 +22,8 @@ class Table:
 
     async def rows(self, _: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
         self.asked.set()
-        return [{"trace_id": one} for one in parameters["ids"] if one in self.ids]
+        threads = parameters["threads"]
+        return [{"trace_id": one} for one in parameters["ids"] if one in self.ids and f"thread of {one}" in threads]
 
 
 async def test_a_trace_takes_from_when_it_was_due_to_when_it_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,8 +31,8 @@ async def test_a_trace_takes_from_when_it_was_due_to_when_it_is_found(monkeypatc
     clock, table = ManualClock(), Table()
     waiting = Arrivals(table, clock, workspace="bench")  # type: ignore[arg-type]
     began_at = clock.monotonic()
-    waiting.expect("first", began_at)
-    waiting.expect("second", began_at + 1)
+    waiting.expect(request("first"), began_at)
+    waiting.expect(request("second"), began_at + 1)
     watching = asyncio.create_task(waiting.watch())
     await table.asked.wait()
     clock.advance(2)

@@ -10,7 +10,7 @@ from pipeline.commands.bench.http_load import Clients
 from pipeline.commands.bench.requests import PATH, Request
 from pipeline.errors import FatalError
 
-REQUESTS = [Request(gzip.compress(b"{}"), traces, "") for traces in (1, 2, 3, 4)]
+REQUESTS = [Request(gzip.compress(b"{}"), traces, "", "") for traces in (1, 2, 3, 4)]
 Answering = Callable[[int], int]
 
 

@@ -25,7 +25,7 @@ def test_a_request_holds_the_traces_that_the_gateway_reads() -> None:
     traces = batch_of(request.body)
 
     assert len(traces) == request.traces == 100
-    assert str(traces[0].id) == request.first_id
+    assert (str(traces[0].id), traces[0].thread_id) == (request.first_id, request.first_thread_id)
     assert all(trace.thread_id for trace in traces)
 
 
