@@ -6,8 +6,28 @@
 {{- end -}}
 {{- range tuple "serve" "worker" "evaluate" "sink" -}}
 {{- include "threadline.guardSettings" (dict "root" $ "component" .) -}}
+{{- include "threadline.guardSecurity" (dict "root" $ "component" .) -}}
 {{- end -}}
 {{- include "threadline.guardServe" . -}}
+{{- end -}}
+
+{{/* What brokers ask for, and what they are given, must be of one kind; else no process could connect. */}}
+{{- define "threadline.guardSecurity" -}}
+{{- $settings := include "threadline.settings" . | fromYaml -}}
+{{- $protocol := get $settings "THREADLINE_KAFKA_SECURITY_PROTOCOL" | default "PLAINTEXT" -}}
+{{- $kafka := .root.Values.kafka -}}
+{{- if and (hasPrefix "SASL_" $protocol) (or (not $kafka.existingSecret) (not (get $settings "THREADLINE_KAFKA_SASL_USERNAME"))) -}}
+{{- fail (printf "For %s THREADLINE_KAFKA_SECURITY_PROTOCOL is %s; it needs the setting THREADLINE_KAFKA_SASL_USERNAME, and kafka.existingSecret with its password." .component $protocol) -}}
+{{- end -}}
+{{- if and $kafka.tls.existingSecret (not (hasSuffix "SSL" $protocol)) -}}
+{{- fail (printf "kafka.tls.existingSecret is set, but for %s THREADLINE_KAFKA_SECURITY_PROTOCOL is %s: set it to SSL or SASL_SSL." .component $protocol) -}}
+{{- end -}}
+{{- if ne (empty $kafka.tls.certificateKey) (empty $kafka.tls.privateKey) -}}
+{{- fail "kafka.tls.certificateKey and kafka.tls.privateKey belong together: set both, or neither." -}}
+{{- end -}}
+{{- if and $kafka.tls.certificateKey (not $kafka.tls.existingSecret) -}}
+{{- fail "kafka.tls.certificateKey needs kafka.tls.existingSecret: the secret that holds it." -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "threadline.guardConnections" -}}
@@ -24,6 +44,12 @@
 {{- end -}}
 {{- if and $clickhouse .Values.clickhouse.host -}}
 {{- fail "clickhouse.host and evaluation.clickhouse.enabled exclude each other: either there is a ClickHouse, or the chart makes one." -}}
+{{- end -}}
+{{- if and .Values.clickhouse.tls.existingSecret (not .Values.clickhouse.tls.enabled) -}}
+{{- fail "clickhouse.tls.existingSecret is set, but clickhouse.tls.enabled is not: the authorities would not be used." -}}
+{{- end -}}
+{{- if and $clickhouse .Values.clickhouse.tls.enabled -}}
+{{- fail "clickhouse.tls.enabled and evaluation.clickhouse.enabled exclude each other: the evaluation's ClickHouse speaks plain HTTP." -}}
 {{- end -}}
 {{- if and (not $clickhouse) (not .Values.clickhouse.existingSecret) -}}
 {{- fail "Set clickhouse.existingSecret to the secret that holds the password of clickhouse.user; there is no default password." -}}

@@ -37,6 +37,16 @@ volumes:
   - name: tmp
     emptyDir:
       sizeLimit: 64Mi
+  {{- with .root.Values.kafka.tls.existingSecret }}
+  - name: kafka-tls
+    secret:
+      secretName: {{ . }}
+  {{- end }}
+  {{- if and .root.Values.clickhouse.tls.existingSecret (ne .component "worker") }}
+  - name: clickhouse-tls
+    secret:
+      secretName: {{ .root.Values.clickhouse.tls.existingSecret }}
+  {{- end }}
   {{- if and (eq .component "serve") $own.keys.existingSecret }}
   - name: keys
     secret:
@@ -81,6 +91,16 @@ topologySpreadConstraints:
   volumeMounts:
     - name: tmp
       mountPath: /tmp
+    {{- if .root.Values.kafka.tls.existingSecret }}
+    - name: kafka-tls
+      mountPath: /etc/threadline/kafka-tls
+      readOnly: true
+    {{- end }}
+    {{- if and .root.Values.clickhouse.tls.existingSecret (ne .component "worker") }}
+    - name: clickhouse-tls
+      mountPath: /etc/threadline/clickhouse-tls
+      readOnly: true
+    {{- end }}
     {{- if and (eq .component "serve") .root.Values.serve.keys.existingSecret }}
     # The whole folder: a file mounted alone (subPath) would never change.
     - name: keys

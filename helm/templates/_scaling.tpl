@@ -41,4 +41,25 @@ spec:
         offsetResetPolicy: earliest
         allowIdleConsumers: "false"
         excludePersistentLag: "true"
+        {{- with include "threadline.kafkaScalerSecurity" . | fromYaml }}
+        sasl: {{ .sasl }}
+        tls: {{ .tls }}
+      authenticationRef:
+        name: {{ include "threadline.fullname" $.root }}-kafka
+        {{- end }}
+{{- end -}}
+
+{{/*
+How the autoscaler reaches Kafka, in its words; nothing where brokers ask for nothing. It asks as the processes do, so the
+settings of the process that is scaled decide: (dict "root" $ "component" "sink").
+*/}}
+{{- define "threadline.kafkaScalerSecurity" -}}
+{{- $settings := include "threadline.settings" . | fromYaml -}}
+{{- $protocol := get $settings "THREADLINE_KAFKA_SECURITY_PROTOCOL" | default "PLAINTEXT" -}}
+{{- if ne $protocol "PLAINTEXT" -}}
+{{- $mechanism := get $settings "THREADLINE_KAFKA_SASL_MECHANISM" | default "SCRAM-SHA-512" -}}
+{{- $sasl := get (dict "PLAIN" "plaintext" "SCRAM-SHA-256" "scram_sha256" "SCRAM-SHA-512" "scram_sha512") $mechanism -}}
+sasl: {{ ternary $sasl "none" (hasPrefix "SASL_" $protocol) }}
+tls: {{ ternary "enable" "disable" (hasSuffix "SSL" $protocol) }}
+{{- end -}}
 {{- end -}}

@@ -49,6 +49,7 @@ The settings of one process as YAML, name to value: what the chart knows, then `
 {{- $_ := set $settings "THREADLINE_CLICKHOUSE_CLUSTER" $root.Values.clickhouse.cluster -}}
 {{- end -}}
 {{- end -}}
+{{- include "threadline.tlsSettings" (dict "root" $root "component" .component "settings" $settings) -}}
 {{- if eq .component "migrate" -}}
 {{- $_ := set $settings "THREADLINE_KAFKA_RETENTION_HOURS" $root.Values.kafka.retentionHours -}}
 {{- else -}}
@@ -76,6 +77,26 @@ The settings of one process as YAML, name to value: what the chart knows, then `
 {{- end -}}
 {{- end -}}
 {{- toYaml (merge (deepCopy $own.settings) (deepCopy $root.Values.settings) $settings) -}}
+{{- end -}}
+
+{{/* Where the mounted files of TLS are: added to `settings`. */}}
+{{- define "threadline.tlsSettings" -}}
+{{- $settings := .settings -}}
+{{- with .root.Values.kafka.tls -}}
+{{- if .existingSecret -}}
+{{- range $name, $key := dict "CA" .caKey "CERTIFICATE" .certificateKey "KEY" .privateKey -}}
+{{- if $key -}}
+{{- $_ := set $settings (printf "THREADLINE_KAFKA_TLS_%s_FILE" $name) (printf "/etc/threadline/kafka-tls/%s" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and .root.Values.clickhouse.tls.enabled (ne .component "worker") -}}
+{{- $_ := set $settings "THREADLINE_CLICKHOUSE_TLS" true -}}
+{{- if .root.Values.clickhouse.tls.existingSecret -}}
+{{- $_ := set $settings "THREADLINE_CLICKHOUSE_TLS_CA_FILE" (printf "/etc/threadline/clickhouse-tls/%s" .root.Values.clickhouse.tls.caKey) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* A value as text; YAML numbers reach templates as floats, and 67108864 must not become 6.7108864e+07. A map is JSON. */}}

@@ -1,5 +1,5 @@
 """Write what follows from elsewhere: in `helm/` the settings of values.schema.json, and README.md from values.yaml; in
-`deploy/` the list of metrics.
+`deploy/` the list of metrics, and the table of capacity.
 
 .venv/bin/python -m tests.deploy.generate
 """
@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings
 from pipeline import settings
 from pipeline.adapters.telemetry import metrics
 from pipeline.settings import TIMEOUT_VARIABLE
+from tests.deploy.capacity import GUIDE, guide_text
 
 CHART: Final = Path(__file__).parents[2] / "helm"
 METRICS: Final = Path(__file__).parents[2] / "deploy" / "metrics.md"
@@ -26,6 +27,9 @@ SET_BY_VALUES: Final = frozenset(
         "THREADLINE_KAFKA_PARTITIONS",
         "THREADLINE_KAFKA_REPLICATION_FACTOR",
         "THREADLINE_KAFKA_RETENTION_HOURS",
+        "THREADLINE_KAFKA_TLS_CA_FILE",
+        "THREADLINE_KAFKA_TLS_CERTIFICATE_FILE",
+        "THREADLINE_KAFKA_TLS_KEY_FILE",
         "THREADLINE_CLICKHOUSE_HOST",
         "THREADLINE_CLICKHOUSE_PORT",
         "THREADLINE_CLICKHOUSE_DATABASE",
@@ -33,6 +37,8 @@ SET_BY_VALUES: Final = frozenset(
         "THREADLINE_CLICKHOUSE_PASSWORD",
         "THREADLINE_QUERY_CLICKHOUSE_USER",
         "THREADLINE_CLICKHOUSE_CLUSTER",
+        "THREADLINE_CLICKHOUSE_TLS",
+        "THREADLINE_CLICKHOUSE_TLS_CA_FILE",
         "THREADLINE_GATEWAY_HOST",
         "THREADLINE_GATEWAY_PORT",
         "THREADLINE_GATEWAY_KEYS_FILE",
@@ -212,6 +218,7 @@ def main() -> None:
     (CHART / "values.schema.json").write_text(schema_text())
     (CHART / "README.md").write_text(readme_text())
     METRICS.write_text(metrics_text())
+    GUIDE.write_text(guide_text())
 
 
 if __name__ == "__main__":

@@ -203,6 +203,53 @@ def test_every_process_gets_the_password_of_kafka_from_its_secret() -> None:
         assert "THREADLINE_KAFKA_SASL_PASSWORD" not in pod(rendered("minimal"), name).references
 
 
+@pytest.mark.parametrize("component", PROCESSES)
+def test_the_files_of_tls_stand_where_the_settings_look_for_them(component: str) -> None:
+    found = pod(rendered("tls"), component)
+    mounts = {mount["name"]: mount["mountPath"] for mount in found.container["volumeMounts"]}
+    secrets = {volume["name"]: volume["secret"]["secretName"] for volume in found.spec["volumes"] if "secret" in volume}
+    expected = {
+        "THREADLINE_KAFKA_TLS_CA_FILE": f"{mounts['kafka-tls']}/ca.crt",
+        "THREADLINE_KAFKA_TLS_CERTIFICATE_FILE": f"{mounts['kafka-tls']}/tls.crt",
+        "THREADLINE_KAFKA_TLS_KEY_FILE": f"{mounts['kafka-tls']}/tls.key",
+    }
+    assert secrets["kafka-tls"] == "kafka-certificates"
+    if component != "worker":
+        assert secrets["clickhouse-tls"] == "clickhouse-authorities"
+        expected |= {
+            "THREADLINE_CLICKHOUSE_TLS": "true",
+            "THREADLINE_CLICKHOUSE_TLS_CA_FILE": f"{mounts['clickhouse-tls']}/root.pem",
+        }
+
+    assert {name: value for name, value in found.environment.items() if "_TLS" in name} == expected
+    assert not [name for name in pod(rendered("minimal"), component).environment if "_TLS" in name]
+
+
+def test_the_autoscaler_asks_kafka_as_the_processes_do() -> None:
+    def asked(name: str, component: str) -> dict[str, Any]:
+        (trigger,) = of_kind(rendered(name), "ScaledObject")[component]["spec"]["triggers"]
+        return {key: trigger["metadata"].get(key) for key in ("sasl", "tls")} | {
+            "by": trigger.get("authenticationRef", {}).get("name")
+        }
+
+    assert asked("tls", "worker") == {"sasl": "scram_sha256", "tls": "enable", "by": "demo-threadline-kafka"}
+    assert asked("mutual-tls", "sink") == {"sasl": "none", "tls": "enable", "by": "demo-threadline-kafka"}
+    assert asked("autoscaling", "sink") == {"sasl": None, "tls": None, "by": None}
+    assert of_kind(rendered("autoscaling"), "TriggerAuthentication") == {}
+    known = of_kind(rendered("tls"), "TriggerAuthentication")["kafka"]
+    assert known["metadata"]["name"] == "demo-threadline-kafka"
+    assert known["spec"]["env"] == [{"parameter": "username", "name": "THREADLINE_KAFKA_SASL_USERNAME"}]
+    assert {(entry["parameter"], entry["name"], entry["key"]) for entry in known["spec"]["secretTargetRef"]} == {
+        ("password", "kafka-password", "password"),
+        ("ca", "kafka-certificates", "ca.crt"),
+        ("cert", "kafka-certificates", "tls.crt"),
+        ("key", "kafka-certificates", "tls.key"),
+    }
+    mutual = of_kind(rendered("mutual-tls"), "TriggerAuthentication")["kafka"]["spec"]
+    assert "env" not in mutual
+    assert {entry["parameter"] for entry in mutual["secretTargetRef"]} == {"cert", "key"}
+
+
 def test_the_policy_is_a_file_that_serve_takes() -> None:
     manifests = rendered("production")
     serve = pod(manifests, "serve")

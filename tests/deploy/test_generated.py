@@ -2,7 +2,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from tests.deploy import generate
+from tests.deploy import capacity, generate
 from tests.deploy.generate import CHART, METRICS, NOT_FOR_CLUSTERS, SET_BY_VALUES, variables
 
 AGAIN = "run: .venv/bin/python -m tests.deploy.generate"
@@ -18,6 +18,10 @@ def test_the_readme_has_the_values_that_are_declared() -> None:
 
 def test_the_list_of_metrics_has_those_that_are_declared() -> None:
     assert METRICS.read_text() == generate.metrics_text(), AGAIN
+
+
+def test_the_table_of_capacity_is_of_what_was_measured() -> None:
+    assert capacity.GUIDE.read_text() == capacity.guide_text(), AGAIN
 
 
 def test_settings_that_are_left_out_exist() -> None:

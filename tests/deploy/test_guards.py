@@ -89,6 +89,47 @@ def merged(change: dict[str, Any], base: dict[str, Any] = MINIMAL) -> dict[str, 
             id="a load balancer without keys",
         ),
         pytest.param(
+            {"settings": {"THREADLINE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, "kafka": {"existingSecret": "kafka"}},
+            "it needs the setting THREADLINE_KAFKA_SASL_USERNAME",
+            id="nobody's password",
+        ),
+        pytest.param(
+            {"sink": {"settings": {"THREADLINE_KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT"}}},
+            "For sink THREADLINE_KAFKA_SECURITY_PROTOCOL is SASL_PLAINTEXT; it needs",
+            id="one process without a password",
+        ),
+        pytest.param(
+            {"kafka": {"tls": {"existingSecret": "certificates"}}},
+            "kafka.tls.existingSecret is set, but for serve THREADLINE_KAFKA_SECURITY_PROTOCOL is PLAINTEXT",
+            id="certificates that nobody uses",
+        ),
+        pytest.param(
+            {"kafka": {"tls": {"certificateKey": "tls.crt"}}},
+            "kafka.tls.certificateKey and kafka.tls.privateKey belong together",
+            id="half a certificate",
+        ),
+        pytest.param(
+            {
+                "settings": {"THREADLINE_KAFKA_SECURITY_PROTOCOL": "SSL"},
+                "kafka": {"tls": {"certificateKey": "tls.crt", "privateKey": "tls.key"}},
+            },
+            "kafka.tls.certificateKey needs kafka.tls.existingSecret",
+            id="a certificate from nowhere",
+        ),
+        pytest.param(
+            {"clickhouse": {"tls": {"existingSecret": "authorities"}}},
+            "clickhouse.tls.enabled is not: the authorities would not be used",
+            id="authorities that nobody asks",
+        ),
+        pytest.param(
+            {
+                "clickhouse": {"host": "", "tls": {"enabled": True}},
+                "evaluation": {"clickhouse": {"enabled": True}},
+            },
+            "clickhouse.tls.enabled and evaluation.clickhouse.enabled exclude each other",
+            id="an evaluation without TLS",
+        ),
+        pytest.param(
             {"worker": {"settings": {"THREADLINE_KAFKA_HEARTBEAT_INTERVAL_MS": 10_001}}},
             "For worker THREADLINE_KAFKA_SESSION_TIMEOUT_MS is 30000; it must be at least 3 x",
             id="heartbeats too seldom",

@@ -13,6 +13,7 @@ from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.cli import threadline
 from pipeline.local.process import ChildProcess, free_port
 from pipeline.settings import ClickHouseSettings
+from pipeline.stream.table import CHANGELOG
 from pipeline.topics import GROUPS, STORED
 from tests.deploy.generate import variables
 from tests.deploy.promql import unknown
@@ -21,7 +22,9 @@ from tests.deploy.test_alerts import ALERTS
 ROOT = Path(__file__).parents[2]
 RUNBOOKS = ROOT / "deploy" / "runbooks"
 PAGES = {path.name: path.read_text() for path in sorted(RUNBOOKS.glob("*.md")) if path.name != "README.md"}
-ALL = {**PAGES, "README.md": (RUNBOOKS / "README.md").read_text()}
+GUIDES = ("README.md", "../operations.md", "../metrics.md")
+ALL = {**PAGES, **{name: (RUNBOOKS / name).read_text() for name in GUIDES}}
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 PARTS = ["What it means", "How to look", "What to do", "When to call somebody"]
 
 
@@ -49,8 +52,11 @@ def test_every_page_has_the_same_parts_and_its_alerts(name: str) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_links_lead_to_pages_that_exist(name: str) -> None:
+    headings = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in HEADING.findall(ALL[name])}
     for target in re.findall(r"\]\(([^)]+)\)", ALL[name]):
-        assert (RUNBOOKS / target).exists()
+        page, _, heading = target.partition("#")
+        assert (RUNBOOKS / name).parent.joinpath(page).exists()
+        assert page or heading in headings
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -72,9 +78,17 @@ def test_commands_settings_values_and_groups_are_real(name: str) -> None:
             branch = branch[key]
 
 
-@pytest.mark.parametrize("name", PAGES)
+def test_topics_that_are_deleted_for_more_partitions_are_those_that_are_made_anew() -> None:
+    [listed] = re.findall(r"for topic in (.+); do\n *kafka-topics\.sh", ALL["../operations.md"])
+    replayed = re.findall(r"for topic in (.+); do\n *threadline replay", ALL["../operations.md"])
+
+    assert set(listed.split()) == {*(topic.name for topic in STORED), CHANGELOG.name}
+    assert [set(topics.split()) for topics in replayed] == [{topic.name for topic in STORED}]
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_queries_use_what_our_processes_show(name: str) -> None:
-    for block in blocks(PAGES[name], "promql"):
+    for block in blocks(ALL[name], "promql"):
         assert unknown(block) == set()
 
 
@@ -82,7 +96,7 @@ def test_queries_use_what_our_processes_show(name: str) -> None:
 def test_queries_are_promql(tmp_path: Path) -> None:
     queries = [
         query
-        for text in PAGES.values()
+        for text in ALL.values()
         for block in blocks(text, "promql")
         for query in block.splitlines()
         if query.strip()

@@ -94,7 +94,7 @@ async def run(
                 await _happen(next(faults), broker, crew, traffic, happened.faults)
             sending.cancel()
             await asyncio.wait({sending})
-        happened.is_drained = await _drained(kafka, times)
+        happened.is_drained = await drained(kafka, times)
         await crew.leave_all()
         happened.verdict = await judge(kafka)
     finally:
@@ -135,7 +135,7 @@ async def _happen(fault: Fault, broker: ApacheKafka, crew: Crew, traffic: Traffi
             traffic.flows.set()
 
 
-async def _drained(kafka: KafkaSettings, times: Times) -> bool:
+async def drained(kafka: KafkaSettings, times: Times) -> bool:
     """Wait until every session has ended and all is committed: then nobody writes ticks any more."""
     until = time.monotonic() + times.drain_max
     ends: list[int] = []

@@ -62,6 +62,9 @@ async def test_every_process_is_scraped_and_every_question_answered(watched: Wat
 
     await eventually(unanswered, lambda left: not left, seconds_max=SECONDS_MAX)
 
+    loops = await watched.prometheus.query("count by (stage) (threadline_loop_delay_seconds_count)")
+    assert {series["metric"]["stage"] for series in loops} == {"gateway", "stream", "evaluators", "sinks"}
+
     async def not_judged() -> list[str]:
         return [rule["name"] for rule in await watched.prometheus.rules() if rule["health"] != "ok"]
 

@@ -19,9 +19,10 @@ from pipeline.adapters.kafka.reader import read_from_start
 from pipeline.events.identity import session_id
 from pipeline.events.traces import TraceEvent
 from pipeline.settings import KafkaSettings
+from pipeline.sinks.reconciliation import balance_all
 from pipeline.stream.table import CHANGELOG
 from pipeline.stream.thread_state import extent_of, read
-from pipeline.topics import TRACES
+from pipeline.topics import STORED, TRACES
 from tests.apache_kafka.broker import ApacheKafka
 from tests.support.clickhouse import ClickHouseProcess
 from tests.support.command import RunningStage, run_command
@@ -180,11 +181,11 @@ async def on_apache_kafka(tmp_path: Path) -> AsyncIterator[Mapping[str, str]]:
         await broker.kill()
 
 
-def turn(log: Log, number: int) -> TraceEvent:
+def turn(log: Log, number: int, thread_id: str = "t") -> TraceEvent:
     now_us = log.now_us + number
     return TraceEvent(
         workspace="default", version_us=now_us, received_at_us=now_us, id=uuid7_at(now_us, number), event="create",
-        project_id=log.project, project_name=log.project_name, thread_id="t",
+        project_id=log.project, project_name=log.project_name, thread_id=thread_id,
     )  # fmt: skip
 
 
@@ -202,7 +203,7 @@ async def test_in_the_same_log_a_lost_changelog_changes_nothing_of_what_is_said(
         code, said = await run_command(environment, "reseed")
         assert (code, "members are in the group" in said) == (1, True), said
         await worker.drain()
-        await lose_changelog(kafka)
+        await delete_topics(kafka, CHANGELOG.name)
 
         made = [json.loads((await run_command(environment, "reseed", "--json"))[1]) for _ in range(2)]
         assert made[0] == made[1]
@@ -219,10 +220,45 @@ async def test_in_the_same_log_a_lost_changelog_changes_nothing_of_what_is_said(
     assert (closed["opened_at_us"], closed["last_log_id"]) == (opened["opened_at_us"], opened["session_log_id"])
 
 
-async def lose_changelog(kafka: KafkaSettings) -> None:
+@pytest.mark.apache_kafka
+async def test_sessions_survive_a_planned_pause_in_which_the_logs_are_made_anew_with_more_partitions(
+    on_apache_kafka: Mapping[str, str],
+) -> None:
+    """The steps are those of deploy/operations.md."""
+    environment, log, threads = on_apache_kafka, Log("default"), [f"conversation {number}" for number in range(8)]
+    assert (await run_command(environment, "migrate"))[0] == 0
+    worker, sink = [await RunningStage.start(environment, name) for name in ("worker", "sink")]
+    async with storage_of(environment) as client:
+        async with EventProducer(kafka_of(environment), client_id="test") as producer:
+            await producer.publish(TRACES, [turn(log, n, thread).record() for n, thread in enumerate(threads)])
+        opened = await eventually(lambda: sessions(client), lambda rows: len(rows) == len(threads), seconds_max=30)
+        assert {row["event"] for row in opened} == {"opened"}
+        assert (await worker.drain(), await sink.drain()) == (0, 0)
+
+        await delete_topics(kafka_of(environment), *(topic.name for topic in STORED), CHANGELOG.name)
+        environment = environment | {"THREADLINE_KAFKA_PARTITIONS": "5"}
+        for command in ("migrate", "reseed"):
+            code, said = await run_command(environment, command)
+            assert code == 0, said
+        # The others fall silent, and these go on.
+        goes_on = threads[:3]
+        async with EventProducer(kafka_of(environment), client_id="test") as producer:
+            await producer.publish(TRACES, [turn(log, 100 + n, thread).record() for n, thread in enumerate(goes_on)])
+        worker, sink = [await RunningStage.start(environment | {TIMEOUT: "1s"}, name) for name in ("worker", "sink")]
+        told = await eventually(lambda: sessions(client), lambda rows: len(rows) == 2 * len(threads), seconds_max=60)
+        assert (await worker.drain(), await sink.drain()) == (0, 0)
+        balances = await balance_all(kafka_of(environment), client)
+
+    closed = [row for row in told if row["event"] == "closed"]
+    assert {row["session_id"] for row in closed} == {row["session_id"] for row in opened}
+    assert sorted(row["activities"] for row in closed) == [1] * (len(threads) - len(goes_on)) + [2] * len(goes_on)
+    assert {(balance.gap, balance.pending) for balance in balances} == {(0, 0)}
+
+
+async def delete_topics(kafka: KafkaSettings, *names: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
     await admin.start()
     try:
-        await admin.delete_topics([CHANGELOG.name])
+        await admin.delete_topics(list(names))
     finally:
         await admin.close()
