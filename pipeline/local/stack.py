@@ -45,7 +45,8 @@ class Stack:
         evaluators: str | None = None,
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        kafka, self._clickhouse_port, self._port, *operation = free_ports(3 + len(STAGES))
+        ports = [free for free in free_ports(4 + len(STAGES)) if free != port]  # one may be that of `serve` itself
+        kafka, self._clickhouse_port, self._port, *operation = ports[: 3 + len(STAGES)]
         self._port = port or self._port
         self._data_dir = data_dir
         self._on_line = on_line

@@ -282,7 +282,9 @@ class Query:
         return _json(await projects.project(self._reader, workspace, project_id(workspace, name)))
 
     async def _workspace_name(self, request: Request) -> Response:
-        return _json({"workspace_name": self._workspace(request)})
+        caller = caller_of(request, workspace_bytes_max=self._workspace_bytes_max)
+        named = {"workspace_name": caller.workspace}
+        return _json(named if caller.rights is None else {**named, "rights": sorted(caller.rights)})
 
     async def _configuration(self, request: Request) -> Response:
         return _json(configuration_of(await setting_of(self._reader, self._workspace(request))))

@@ -1,13 +1,20 @@
-"""One stack and one browser for all tests of the page; each test has a project and a page of its own."""
+"""One stack and one browser for all tests of the page; each test has a project and a page of its own.
 
+API keys are in force, so that every view and every write is seen to work with one.
+"""
+
+import json
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
+from pipeline.adapters.web.keys import RIGHTS
+from pipeline.commands.keys import Wanted, create
 from tests.support.page_api import Api
 from tests.support.running import RunningStack
 
@@ -17,10 +24,32 @@ WAIT_MS_MAX = 30_000
 
 Open = Callable[..., Page]
 
+_ENTERED = """
+if (!sessionStorage.getItem("entered")) {
+    sessionStorage.setItem("entered", "once, as a person does");
+    sessionStorage.setItem("threadline.key", %s);
+}"""
+
+
+class Keys(NamedTuple):
+    """The file of keys, one that may do everything, and one that may only read."""
+
+    file: Path
+    full: str
+    reading: str
+
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    with RunningStack(tmp_path_factory.mktemp("page"), "--thread-timeout", "10m") as running:
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    file = tmp_path_factory.mktemp("keys") / "keys.json"
+    full = create(file, Wanted("everything", workspaces=["*"], rights=RIGHTS))
+    return Keys(file, full, create(file, Wanted("reader", workspaces=["*"], rights=["read"])))
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, keys: Keys) -> Iterator[RunningStack]:
+    environment = {"THREADLINE_GATEWAY_KEYS_FILE": str(keys.file)}
+    with RunningStack(tmp_path_factory.mktemp("page"), "--thread-timeout", "10m", environment=environment) as running:
         yield running
 
 
@@ -37,8 +66,8 @@ def tabs() -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def api(stack: RunningStack) -> Api:
-    return Api(stack.base_url, f"Page {uuid.uuid4().hex[:8]}")
+def api(stack: RunningStack, keys: Keys) -> Api:
+    return Api(stack.base_url, f"Page {uuid.uuid4().hex[:8]}", key=keys.full)
 
 
 @pytest.fixture
@@ -48,14 +77,23 @@ def faults() -> list[str]:
 
 
 @pytest.fixture
-def open_page(tabs: BrowserContext, api: Api, faults: list[str]) -> Iterator[Open]:
-    """Open the page at this test's project, once storage knows it, at what the arguments say."""
+def open_page(tabs: BrowserContext, api: Api, keys: Keys, faults: list[str]) -> Iterator[Open]:
+    """Open the page at this test's project, once storage knows its threads, at what the arguments say.
+
+    The tab has the key that may do everything; another one, or none, where `key` says so.
+    """
     opened: list[Page] = []
 
     def open_(
-        *, size: tuple[int, int] = (1280, 800), scheme: Any = "light", stored: bool = True, **address: str
+        *,
+        size: tuple[int, int] = (1280, 800),
+        scheme: Any = "light",
+        stored: bool = True,
+        key: str = keys.full,
+        **address: str,
     ) -> Page:
         page = tabs.new_page()
+        page.add_init_script(_ENTERED % json.dumps(key))
         page.set_viewport_size({"width": size[0], "height": size[1]})
         page.emulate_media(color_scheme=scheme)
         page.set_default_timeout(WAIT_MS_MAX)

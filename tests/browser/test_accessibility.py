@@ -47,6 +47,11 @@ def test_no_view_has_a_serious_fault_light_or_dark_or_narrow(api: Api, open_page
     api.close("failed")
     score = {"thread_id": "failed", "project_name": api.project, "name": "quality", "value": 1, "source": "sdk"}
     api.call("PUT", "traces/threads/feedback-scores", {"scores": [score]})
+    api.call("POST", "automations/evaluators", {
+        "name": "watched", "project_name": api.project, "enabled": False, "sampling_rate": 0.5,
+        "evaluators": [{"evaluator": "repetition", "parameters": {"window": 5}}],
+        "filters": [{"field": "turns", "operator": ">", "value": "3"}],
+    })  # fmt: skip
     page = open_page()
     page.evaluate(axe)
     faults: dict[str, list[str]] = {}
@@ -74,6 +79,12 @@ def test_no_view_has_a_serious_fault_light_or_dark_or_narrow(api: Api, open_page
     page.get_by_role("link", name="Overview").click()
     expect(page.locator("figure.chart")).to_have_count(5)
     look("overview")
+    page.get_by_role("link", name="Rules").click()
+    expect(page.get_by_role("article", name="Rule watched")).to_be_visible()
+    page.get_by_role("button", name="New rule").click()
+    page.get_by_role("button", name="Add a condition").click()
+    page.get_by_label("Evaluator", exact=True).select_option("goal_words")
+    look("rules")
     page.get_by_role("link", name="Settings").click()
     expect(page.get_by_role("form", name="Workspace")).to_be_visible()
     look("settings")

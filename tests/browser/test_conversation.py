@@ -179,6 +179,9 @@ def test_new_turns_appear_and_gaps_are_said(api: Api, open_page: Open) -> None:
 def test_a_narrow_screen_shows_the_list_then_the_conversation(api: Api, open_page: Open) -> None:
     api.log("narrow", ("Small?", "Yes."))
     page = open_page(size=(390, 780))
+    expect(page.get_by_role("link", name="narrow")).to_be_visible()
+    shown = "[...document.querySelectorAll('td')].filter((cell) => getComputedStyle(cell).display !== 'none').length"
+    assert page.evaluate(shown) == 5  # status, id, first and last message, last activity
 
     page.get_by_role("link", name="narrow").click()
     expect(page.get_by_role("log", name="Messages")).to_contain_text("Yes.")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, Request, expect
 
+from tests.browser.conftest import Keys
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.chromium
@@ -12,10 +13,10 @@ Open = Callable[..., Page]
 OTHER_WORKSPACE = "elsewhere"
 
 
-def test_the_key_and_workspace_go_with_every_request_of_this_tab_only(open_page: Open) -> None:
-    page = open_page(stored=False, view="settings")
+def test_the_key_and_workspace_go_with_every_request_of_this_tab_only(open_page: Open, keys: Keys) -> None:
+    page = open_page(stored=False, key="", view="settings")
     page.get_by_role("textbox", name="Workspace").fill(OTHER_WORKSPACE)
-    page.get_by_label("API key").fill("secret")
+    page.get_by_label("API key").fill(keys.full)
     asked: list[Request] = []
     page.on("framenavigated", lambda _: asked.clear())  # those of before are of nobody
     page.on("request", lambda request: asked.append(request) if "/v1/private/" in request.url else None)
@@ -24,9 +25,9 @@ def test_the_key_and_workspace_go_with_every_request_of_this_tab_only(open_page:
 
     expect(page.get_by_role("heading", name="No conversations yet")).to_be_visible()
     assert {(each.headers.get("authorization"), each.headers.get("comet-workspace")) for each in asked} == {
-        ("secret", OTHER_WORKSPACE)
+        (keys.full, OTHER_WORKSPACE)
     }
-    assert page.evaluate("[...Object.values(localStorage)].includes('secret')") is False
+    assert page.evaluate("key => Object.values(localStorage).includes(key)", keys.full) is False
 
 
 def test_the_timeout_and_the_regime_of_scores_are_set_for_the_workspace(open_page: Open) -> None:

@@ -121,9 +121,9 @@ def test_a_column_sorts_and_sorts_the_other_way_round(api: Api, open_page: Open)
     page.get_by_role("button", name="Duration").click()
     expect(page.locator(".count")).to_have_text("Loading")
     expect(page.locator(".thread-table a.id")).to_have_text(["with-1", "with-2", "with-3"])
-    page.unroute("**/v1/private/traces/threads?*sorting*")
     for route in held:
         route.continue_()
+    page.unroute("**/v1/private/traces/threads?*sorting*")
     expect(page.locator(".count")).to_have_text("3 threads")
 
 

@@ -20,11 +20,12 @@ STORED_SECONDS_MAX = 60.0
 
 
 class Api:
-    """Calls of one project at `base_url`."""
+    """Calls of one project at `base_url`, with an API key where keys are in force."""
 
-    def __init__(self, base_url: str, project: str = PROJECT) -> None:
+    def __init__(self, base_url: str, project: str = PROJECT, *, key: str = "") -> None:
         self.base_url = base_url
         self.project = project
+        self._headers = {"Content-Type": "application/json", **({"Authorization": key} if key else {})}
         self._threads: set[str] = set()
 
     def call(self, method: str, path: str, body: object = None) -> Any:
@@ -32,7 +33,7 @@ class Api:
             f"{self.base_url}/api/v1/private/{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
+            headers=self._headers,
         )
         with urllib.request.urlopen(request) as answer:  # noqa: S310
             content = answer.read()

@@ -1,10 +1,12 @@
 """`threadline dev` as a person starts it, for tests of the whole."""
 
+import os
 import queue
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,12 +21,19 @@ READY = "Threadline is ready"
 class RunningStack:
     """A running `threadline dev`; leaving the block stops it by SIGINT, as Ctrl-C does."""
 
-    def __init__(self, data_dir: Path, *arguments: str, port: int | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, *arguments: str, port: int | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.port = port or free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         argv = [sys.executable, "-m", "pipeline", "dev", "--data-dir", str(data_dir), "--port", str(self.port)]
         self._process = subprocess.Popen(
-            [*argv, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+            [*argv, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, **(environment or {})},
         )
         self.lines: list[str] = []
         self._new: queue.Queue[str | None] = queue.Queue()

@@ -5,6 +5,7 @@ This is the one place where a request gets its workspace: where keys are in forc
 """
 
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Final, Literal
 
@@ -95,7 +96,7 @@ class Access:
         if need not in {"any", *key.rights}:
             GATEWAY_DENIED.labels("right").inc()
             raise Unauthorized(f"this API key does not have the right {need!r}")
-        return caller
+        return replace(caller, rights=key.rights)
 
     def _key_of(self, request: HTTPConnection) -> Key:
         presented = request.headers.get("authorization", "").strip()

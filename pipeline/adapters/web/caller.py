@@ -6,6 +6,7 @@ from typing import Final
 
 from starlette.requests import HTTPConnection
 
+from pipeline.adapters.web.keys import Right
 from pipeline.errors import Malformed
 from pipeline.events.identity import DEFAULT_WORKSPACE
 
@@ -17,9 +18,10 @@ _HEADER_CHARSET: Final = "latin-1"  # ASGI servers and Starlette pass header byt
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The workspace a request acts in."""
+    """The workspace a request acts in, and the rights of its key; None where no keys are in force."""
 
     workspace: str
+    rights: frozenset[Right] | None = None
 
 
 _DEFAULT: Final = Caller(DEFAULT_WORKSPACE)

@@ -3,6 +3,7 @@
 import { html, useState } from "./library.js";
 import { Icon, IconButton } from "./icons.js";
 import { ago } from "./format.js";
+import { Writes, may } from "./rights.js";
 import { oneLine, plain } from "./text.js";
 
 export const TagChip = ({ tag, remove }) => html`
@@ -11,7 +12,7 @@ export const TagChip = ({ tag, remove }) => html`
       title="Remove this tag"
       onClick=${() => remove(tag)}><${Icon} name="close" /></button>`}</span>`;
 
-export function Tags({ tags = [], add, remove }) {
+export function Tags({ tags = [], add, remove, right }) {
   const [draft, set] = useState("");
   const submit = (event) => {
     event.preventDefault();
@@ -22,15 +23,16 @@ export function Tags({ tags = [], add, remove }) {
   return html`
     <div class="tags">
       ${tags.map((tag) => html`<${TagChip} key=${tag} tag=${tag} remove=${remove} />`)}
-      <form class="tag-form" onSubmit=${submit}>
+      <form class="tag-form" onSubmit=${submit}><${Writes} right=${right}>
         <input aria-label="Add a tag" placeholder="Add a tag" value=${draft}
           onInput=${(event) => set(event.target.value)} />
-      </form>
+      </${Writes}></form>
     </div>`;
 }
 
-// `tell` is what the API is told: { tags_to_add } or { tags_to_remove }.
-export const tagging = (change, tell) => ({
+// `tell` is what the API is told: { tags_to_add } or { tags_to_remove }; `right` is what that asks for.
+export const tagging = (change, tell, right) => ({
+  right,
   add: (tag) => change({
     about: `tag ${tag}`,
     write: () => tell({ tags_to_add: [tag] }),
@@ -38,13 +40,13 @@ export const tagging = (change, tell) => ({
     holds: (entity) => Boolean(entity.tags?.includes(tag)),
     failed: "The tag was not added.",
   }),
-  remove: (tag) => change({
+  remove: may(right) && ((tag) => change({
     about: `tag ${tag}`,
     write: () => tell({ tags_to_remove: [tag] }),
     apply: (entity) => ({ ...entity, tags: (entity.tags ?? []).filter((other) => other !== tag) }),
     holds: (entity) => !entity.tags?.includes(tag),
     failed: "The tag was not removed.",
-  }),
+  })),
 });
 
 export function Comments({ comments = [], add, edit, remove }) {
@@ -57,11 +59,11 @@ export function Comments({ comments = [], add, edit, remove }) {
   return html`
     <ul class="plain comments">${comments.map((comment) => html`
       <${Comment} key=${comment.id} comment=${comment} edit=${edit} remove=${remove} />`)}</ul>
-    <form class="comment-form" onSubmit=${submit}>
+    <form class="comment-form" onSubmit=${submit}><${Writes}>
       <textarea rows="2" aria-label="Add a comment" placeholder="Add a comment" value=${draft}
         onInput=${(event) => set(event.target.value)} onKeyDown=${submitOnControlEnter}></textarea>
       <button type="submit" class="action" disabled=${!draft.trim()}>Comment</button>
-    </form>`;
+    </${Writes}></form>`;
 }
 
 function Comment({ comment, edit, remove }) {
@@ -82,7 +84,7 @@ function Comment({ comment, edit, remove }) {
     <li class="comment">
       <p dir="auto">${plain(comment.text)}</p>
       <div class="comment-foot"><small>${comment.isNew ? "saving" : ago(comment.last_updated_at)}</small>
-        ${!comment.isNew && html`
+        ${!comment.isNew && may("annotate") && html`
           <${IconButton} icon="edit" label="Change this comment" act=${() => set(comment.text)} />
           <${IconButton} icon="bin" label="Delete this comment" act=${() => remove(comment)} />`}</div>
     </li>`;

@@ -1,6 +1,6 @@
 // Calls of the public API, one function each. Every failure is a Failure whose message a person can act on.
 
-import { headers } from "./identity.js";
+import { apiKey, headers } from "./identity.js";
 
 export const BASE = new URL("api/v1/private/", document.baseURI);
 export const FEEDBACK = "user_feedback";
@@ -10,6 +10,11 @@ export class Failure extends Error {
   constructor(message, status) {
     super(message);
     this.status = status;
+  }
+
+  // Whether another key is wanted.
+  get refuses() {
+    return this.status === 401 || this.status === 403;
   }
 
   // Whether it may go well later without anyone doing anything.
@@ -50,14 +55,19 @@ async function reason(answer) {
   const text = await answer.text();
   if (answer.status === 503) return "Storage is away. What is logged meanwhile is kept, and shown once it is back.";
   if (answer.status === 429) return "Threadline is busy. This page tries again by itself.";
-  if (answer.status === 401 || answer.status === 403) return "This workspace asks for an API key: enter it in Settings.";
+  if (answer.status === 401 && !apiKey()) return "Threadline asks for an API key here.";
   try {
     const told = JSON.parse(text);
-    return told.message ?? told.errors.join("; ");
+    return sentence(told.message ?? told.errors.join("; "));
   } catch {
     return `The request failed with status ${answer.status}.`;
   }
 }
+
+const sentence = (text) => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+
+// { workspace_name, rights }; without `rights` no keys are in force.
+export const caller = (signal) => call("GET", "auth/workspace", { signal });
 
 export const projects = (signal) => call("GET", "projects", { query: { size: 500 }, signal });
 
@@ -138,6 +148,17 @@ export const deleteComment = (kind, commentId) => call("POST", `${kind}/comments
 
 export const configuration = (signal) => call("GET", "workspaces/configurations", { signal });
 export const configure = (wanted) => call("PUT", "workspaces/configurations", { body: wanted });
+
+export const evaluations = (projectId, threadId, signal) =>
+  call("GET", "traces/threads/evaluations", { query: { project_id: projectId, thread_id: threadId }, signal });
+
+// Rules of online evaluation.
+export const rules = (projectId, signal) =>
+  call("GET", "automations/evaluators", { query: { project_id: projectId }, signal });
+export const makeRule = (projectId, rule) =>
+  call("POST", "automations/evaluators", { body: { ...rule, project_id: projectId } });
+export const changeRule = (ruleId, change) => call("PATCH", `automations/evaluators/${ruleId}`, { body: change });
+export const deleteRule = (ruleId) => call("DELETE", `automations/evaluators/${ruleId}`);
 
 export const overview = (projectId, hours, signal) =>
   call("GET", `projects/${projectId}/overview`, { query: { hours }, signal });

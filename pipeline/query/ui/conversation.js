@@ -3,13 +3,15 @@
 import * as api from "./api.js";
 import { Comments, Tags, commenting, tagging } from "./annotations.js";
 import { go } from "./address.js";
+import { Evaluations } from "./evaluations.js";
 import { day, length, money, moment, number, plural } from "./format.js";
-import { Icon, IconButton } from "./icons.js";
+import { IconButton } from "./icons.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./library.js";
 import { useKeys } from "./keyboard.js";
 import { useLoad, useWhileVisible } from "./loading.js";
 import { notice } from "./notice.js";
 import { usePending } from "./pending.js";
+import { Refusal, Writes, ifAllowed, may } from "./rights.js";
 import { ScoreForm, ScoreList, scoring } from "./scores.js";
 import { Failed, Loading, State } from "./states.js";
 import { oneLine } from "./text.js";
@@ -76,7 +78,7 @@ const Gone = () => html`
 function Head({ thread, setStatus, unconfirmed }) {
   const active = thread.status === "active";
   const flip = () => setStatus(active ? "inactive" : "active");
-  useKeys({ i: flip });
+  useKeys({ i: () => ifAllowed("annotate", flip) });
   const copy = async () => {
     await navigator.clipboard.writeText(thread.id);
     notice("The thread id is copied.");
@@ -96,9 +98,9 @@ function Head({ thread, setStatus, unconfirmed }) {
         </p>
       </div>
       <${IconButton} icon="copy" label="Copy the thread id" act=${copy} />
-      <button type="button" class="action" onClick=${flip}
+      <${Writes}><button type="button" class="action" onClick=${flip}
         title=${active ? "Ends this session; the next message begins a new one (i)" : "Makes the thread active again (i)"}>
-        ${active ? "Mark as inactive" : "Reopen"}</button>
+        ${active ? "Mark as inactive" : "Reopen"}</button></${Writes}>
     </header>`;
 }
 
@@ -168,27 +170,30 @@ function Side({ projectId, thread, change, regime, setStatus, scoreNames }) {
     write: (given) => api.scoreThread(projectId, thread.id, given),
     unwrite: (name) => api.unscoreThread(projectId, thread.id, name),
   });
-  const tags = tagging(change, (told) => api.tagThread(thread.thread_model_id, told));
+  const tags = tagging(change, (told) => api.tagThread(thread.thread_model_id, told), "annotate");
   const comments = commenting(change, {
     add: (text) => api.comment("traces/threads", thread.thread_model_id, text),
     edit: (id, text) => api.editComment("traces/threads", id, text),
     remove: (id) => api.deleteComment("traces/threads", id),
   }, () => thread.comments);
-  const locked = thread.status === "active" && regime !== "lenient";
+  const refused = !may("annotate");
+  const locked = thread.status === "active" && regime !== "lenient" && !refused;
   return html`
     <aside class="side" aria-label="About this thread">
       <section><h3>Scores</h3>
         <${ScoreList} scores=${thread.feedback_scores ?? []} remove=${scores.remove} />
-        ${isScoring && !locked
+        ${isScoring && !locked && !refused
           ? html`<${ScoreForm} label="Score this conversation" names=${scoreNames} give=${scores.give}
             done=${() => setScoring(false)} />`
-          : html`<button type="button" class="action" disabled=${locked}
+          : html`<button type="button" class="action" disabled=${locked || refused}
             aria-describedby=${locked ? "why-locked" : undefined}
               onClick=${() => setScoring(true)}>Score this conversation</button>`}
         ${locked && html`<p class="why"
           id="why-locked">A conversation is scored once it is over, so that the score stands for
           all of it. <button type="button" class="inline"
             onClick=${() => setStatus("inactive")}>Mark as inactive</button></p>`}
+        <${Refusal} />
+        <${Evaluations} projectId=${projectId} thread=${thread} />
       </section>
       <section><h3>Tags</h3><${Tags} tags=${thread.tags} ...${tags} /></section>
       <section><h3>Comments</h3><${Comments} comments=${thread.comments} ...${comments} /></section>

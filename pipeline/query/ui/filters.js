@@ -1,14 +1,13 @@
 // The filter builder: the fields and operators of the API, and conditions that are kept in the address.
 
 import { go } from "./address.js";
-import { Icon, IconButton } from "./icons.js";
+import { CHOICE, Condition, SIZE, fresh, isWhole, needsValue, told } from "./condition.js";
+import { Icon } from "./icons.js";
 import { html, useEffect, useRef, useState } from "./library.js";
 import { oneLine } from "./text.js";
 
 const TEXT = ["contains", "not_contains", "=", "!=", "starts_with", "ends_with", ">", "<"];
-const SIZE = [">=", "<=", "=", "!=", ">", "<"];
 const LIST = ["contains", "not_contains", "=", "!=", "is_empty", "is_not_empty"];
-const CHOICE = ["=", "!="];
 
 export const FIELDS = {
   thread_id: { label: "Thread id", operators: TEXT },
@@ -27,22 +26,14 @@ export const FIELDS = {
   source: { label: "Source", operators: CHOICE, values: ["sdk", "evaluator", "playground", "experiment", "optimization"] },
 };
 
-const WORDS = {
-  contains: "contains", not_contains: "does not contain", "=": "is", "!=": "is not", starts_with: "starts with",
-  ends_with: "ends with", is_empty: "is empty", is_not_empty: "is not empty", ">": ">", "<": "<", ">=": "≥", "<=": "≤",
-};
 const APPLY_MS = 350;
-
-const needsValue = (condition) => !condition.operator.startsWith("is_");
-const isWhole = (condition) => (!FIELDS[condition.field].keyed || condition.key?.trim())
-  && (!needsValue(condition) || String(condition.value ?? "").trim() !== "");
 
 // The conditions of an address; what is not one of ours, or not complete, does not count.
 export function read(text) {
   if (!text) return [];
   try {
     const found = JSON.parse(text);
-    return Array.isArray(found) ? found.filter((each) => FIELDS[each?.field]?.operators.includes(each.operator) && isWhole(each)) : [];
+    return Array.isArray(found) ? found.filter((each) => FIELDS[each?.field]?.operators.includes(each.operator) && isWhole(FIELDS, each)) : [];
   } catch {
     return [];
   }
@@ -56,25 +47,22 @@ export const asked = (conditions) => conditions.map(({ field, operator, key, val
 
 const written = (conditions) => (conditions.length ? JSON.stringify(conditions) : null);
 
-const told = ({ field, operator, key, value }) =>
-  [FIELDS[field].label, key, WORDS[operator], needsValue({ operator }) && `“${value}”`].filter(Boolean).join(" ");
-
 export function FilterChips({ conditions }) {
   const without = (at) => go({ filters: written(conditions.filter((_, other) => other !== at)), page: null, until: null });
   return conditions.map((condition, at) => html`
-    <span class="chip condition" key=${told(condition)}>${oneLine(told(condition), 120)}
-      <button type="button" class="chip-remove" aria-label="Remove the filter ${told(condition)}"
+    <span class="chip condition" key=${told(FIELDS, condition)}>${oneLine(told(FIELDS, condition), 120)}
+      <button type="button" class="chip-remove" aria-label="Remove the filter ${told(FIELDS, condition)}"
         onClick=${() => without(at)}><${Icon} name="close" /></button></span>`);
 }
 
 export function FilterBuilder({ conditions, close, scoreNames }) {
-  const [draft, set] = useState(conditions.length ? conditions : [fresh("thread_id")]);
+  const [draft, set] = useState(conditions.length ? conditions : [fresh(FIELDS, "thread_id")]);
   const node = useRef();
   useEffect(() => node.current.querySelector("select").focus(), []);
   useEffect(() => {
     // What is being typed is applied once the hand rests.
     const timer = setTimeout(() => {
-      const whole = draft.filter(isWhole);
+      const whole = draft.filter((each) => isWhole(FIELDS, each));
       if (written(whole) !== written(conditions)) go({ filters: written(whole), page: null, until: null }, { replace: true });
     }, APPLY_MS);
     return () => clearTimeout(timer);
@@ -84,42 +72,13 @@ export function FilterBuilder({ conditions, close, scoreNames }) {
     <section class="builder" ref=${node} aria-label="Filters"
       onKeyDown=${(event) => { if (event.key === "Escape") { event.stopPropagation(); close(); } }}>
       ${draft.map((condition, at) => html`
-        <${Condition} key=${at} condition=${condition} put=${(change) => put(at, change)} scoreNames=${scoreNames}
-          remove=${() => set(draft.filter((_, other) => other !== at))} />`)}
+        <${Condition} key=${at} fields=${FIELDS} condition=${condition} scoreNames=${scoreNames}
+          put=${(change) => put(at, change)} remove=${() => set(draft.filter((_, other) => other !== at))} />`)}
       <div class="builder-foot">
-        <button type="button" class="action" onClick=${() => set([...draft, fresh("thread_id")])}><${Icon}
+        <button type="button" class="action" onClick=${() => set([...draft, fresh(FIELDS, "thread_id")])}><${Icon}
           name="plus" />Add a condition</button>
         <button type="button" class="action" onClick=${() => set([])} disabled=${!draft.length}>Clear</button>
         <button type="button" class="action strong" onClick=${close}>Done</button>
       </div>
     </section>`;
-}
-
-const fresh = (field) => ({ field, operator: FIELDS[field].operators[0], value: FIELDS[field].values?.[0] ?? "" });
-
-function Condition({ condition, put, remove, scoreNames }) {
-  const field = FIELDS[condition.field];
-  return html`
-    <div class="condition-row">
-      <select aria-label="Field" value=${condition.field}
-        onChange=${(event) => put({ key: undefined, ...fresh(event.target.value) })}>
-        ${Object.entries(FIELDS).map(([name, { label }]) => html`<option value=${name}>${label}</option>`)}
-      </select>
-      ${field.keyed && html`<input aria-label="Score name" placeholder="name" list="filter-score-names"
-        value=${condition.key ?? ""}
-        onInput=${(event) => put({ key: event.target.value })} />
-        <datalist id="filter-score-names">${scoreNames.map((name) => html`<option value=${name} />`)}</datalist>`}
-      <select aria-label="Operator" value=${condition.operator}
-        onChange=${(event) => put({ operator: event.target.value })}>
-        ${field.operators.map((name) => html`<option value=${name}>${WORDS[name]}</option>`)}
-      </select>
-      ${needsValue(condition) && (field.values
-        ? html`<select aria-label="Value" value=${condition.value}
-          onChange=${(event) => put({ value: event.target.value })}>
-            ${field.values.map((value) => html`<option>${value}</option>`)}</select>`
-        : html`<input aria-label="Value" type=${field.input ?? "text"} step="any" placeholder="value"
-          value=${condition.value}
-            onInput=${(event) => put({ value: event.target.value })} />`)}
-      <${IconButton} icon="bin" label="Remove this condition" act=${remove} />
-    </div>`;
 }

@@ -34,6 +34,10 @@ async function keepListening(projectId, signal, hear, lost) {
       await eachEvent(answer.body, hear);
     } catch (error) {
       if (error.name === "AbortError") return;
+      if (error.refuses) { // until another key is entered
+        lost();
+        return;
+      }
     }
     lost();
     await new Promise((resume) => setTimeout(resume, AGAIN_MS));

@@ -9,21 +9,25 @@ import { html, render, useEffect, useRef, useState } from "./library.js";
 import { useLive } from "./live.js";
 import { useLoad, useWhileVisible } from "./loading.js";
 import { Notice } from "./notice.js";
+import { learn } from "./rights.js";
 import { Failed, Loading, NoProject } from "./states.js";
 import { oneLine } from "./text.js";
 import { Threads, useThreads } from "./threads.js";
 import * as theme from "./theme.js";
 
-const VIEWS = { threads: "Threads", overview: "Overview", settings: "Settings" };
+const VIEWS = { threads: "Threads", overview: "Overview", rules: "Rules", settings: "Settings" };
 const PROJECTS_REFRESH_MS = 10_000;
 const FIRST_PROJECT_MS = 1500;
 
 function Page() {
   const address = useAddress();
+  const caller = useLoad((signal) => api.caller(signal), []);
+  learn(caller.value?.rights);
   const projects = useLoad((signal) => api.projects(signal), []);
+  const refused = [caller.error, projects.error].find((error) => error?.refuses);
   const known = projects.value?.content ?? [];
-  useWhileVisible(projects.reload, known.length ? PROJECTS_REFRESH_MS : FIRST_PROJECT_MS);
-  const projectId = address.project ?? known[0]?.id;
+  useWhileVisible(projects.reload, refused ? 0 : known.length ? PROJECTS_REFRESH_MS : FIRST_PROJECT_MS);
+  const projectId = refused ? undefined : address.project ?? known[0]?.id;
   const view = VIEWS[address.view] ? address.view : "threads";
   const [helping, setHelping] = useState(false);
   useKeys({ "?": () => setHelping(true) });
@@ -37,9 +41,10 @@ function Page() {
     list.hear(name, event);
     if (event.thread_id === address.thread || name === "missed") setHeard((count) => count + 1);
   });
-  const names = useLoad((signal) => (projectId ? api.scoreNames(projectId, signal) : undefined), [projectId, list.value?.total]);
+  // First the list, then the names of columns: side by side storage would take twice as long for what is waited for.
+  const names = useLoad((signal) => (list.value ? api.scoreNames(projectId, signal) : undefined), [projectId, list.value?.total]);
   const scoreNames = useSteady(names.value?.scores.map(({ name }) => name));
-  const regime = useLoad((signal) => api.configuration(signal), [view]).value?.thread_score_regime;
+  const regime = useLoad((signal) => (refused ? undefined : api.configuration(signal)), [view, Boolean(refused)]).value?.thread_score_regime;
 
   const shared = { address, projectId, list, scoreNames, regime, heard };
   return html`
@@ -50,11 +55,11 @@ function Page() {
       <nav class="views" aria-label="Views">${Object.entries(VIEWS).map(([name, label]) => html`
         <a href=${link({ view: name === "threads" ? null : name, thread: null, trace: null })}
           aria-current=${name === view ? "page" : undefined}>${label}</a>`)}</nav>
-      <${Stands} stands=${stands} error=${projects.error ?? list.error} />
+      <${Stands} stands=${stands} error=${refused ?? projects.error ?? list.error} />
       <${IconButton} icon="sun" label="Dark or light" act=${theme.flip} />
       <button type="button" class="icon" title="Keys" aria-label="Keys" onClick=${() => setHelping(true)}>?</button>
     </header>
-    <main class="view"><${View} view=${view} projects=${projects} ...${shared} /></main>
+    <main class="view"><${View} view=${view} projects=${projects} refused=${refused} ...${shared} /></main>
     <${Help} open=${helping} close=${() => setHelping(false)} />
     <${Notice} />`;
 }
@@ -66,15 +71,17 @@ function useSteady(names) {
   return last.current;
 }
 
-function View({ view, projects, ...shared }) {
+function View({ view, projects, refused, ...shared }) {
   if (view === "settings") return html`<${Later} key="settings" load=${() => import("./settings.js")}
     name="Settings" />`;
+  if (refused) return html`<${Failed} error=${refused} />`;
   if (!shared.projectId) {
     if (projects.error) return html`<${Failed} error=${projects.error} retry=${projects.reload} />`;
     return projects.value ? html`<${NoProject} />` : html`<${Loading} what="projects" />`;
   }
   if (view === "overview") return html`<${Later} key="overview" load=${() => import("./overview.js")}
     name="Overview" ...${shared} />`;
+  if (view === "rules") return html`<${Later} key="rules" load=${() => import("./rules.js")} name="Rules" ...${shared} />`;
   return html`<${Panes} ...${shared} />`;
 }
 
@@ -112,7 +119,7 @@ const ProjectChoice = ({ projects, projectId }) => projects.length > 0 && html`
     </select></label>`;
 
 function Stands({ stands, error }) {
-  const [kind, text] = error ? ["off", "Trying again"]
+  const [kind, text] = error?.refuses ? ["", "No access"] : error ? ["off", "Trying again"]
     : stands === null ? ["", "Connecting"]
       : stands ? ["on", "Live"] : ["off", "Reconnecting"];
   return html`<p class="live ${kind}" role="status" title=${error?.message}><span class="pulse"

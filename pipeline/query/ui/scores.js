@@ -3,9 +3,16 @@
 import { html, useState } from "./library.js";
 import { Icon, IconButton } from "./icons.js";
 import { number } from "./format.js";
+import { may } from "./rights.js";
 import { oneLine } from "./text.js";
 
 const SOURCES = { ui: "by a person here", sdk: "by an SDK", online_scoring: "by an evaluator" };
+
+// Who gave a score, one line each; evaluators by their names, since a rule may have several.
+const giversOf = (score) => Object.entries(score.value_by_author ?? {}).map(([author, given]) => [
+  given.source === "online_scoring" ? `by the evaluator ${oneLine(author, 120)}` : SOURCES[given.source],
+  Object.keys(score.value_by_author).length > 1 && number(given.value),
+].filter(Boolean).join(": "));
 
 export function ScoreChip({ score, remove }) {
   const told = [`${score.name}: ${score.value}`, score.category_name, score.reason, SOURCES[score.source]];
@@ -22,7 +29,8 @@ export function ScoreChip({ score, remove }) {
 export const ScoreList = ({ scores, remove }) => html`
   <ul class="plain">${scores.map((score) => html`
     <li key=${score.name} class="score-row"><${ScoreChip} score=${score} remove=${remove} />
-      ${score.reason && html`<p class="soft">${oneLine(score.reason, 500)}</p>`}</li>`)}</ul>`;
+      ${score.reason && html`<p>${oneLine(score.reason, 500)}</p>`}
+      ${giversOf(score).filter(Boolean).map((giver) => html`<p class="soft" key=${giver}>${giver}</p>`)}</li>`)}</ul>`;
 
 // `give` takes { name, value, category_name?, reason? }.
 export function ScoreForm({ give, done, names = [], label }) {
@@ -70,13 +78,13 @@ export function scoring(change, { write, unwrite }) {
       },
       failed: "The score was not saved.",
     }),
-    remove: (name) => change({
+    remove: may("annotate") && ((name) => change({
       about: `score ${name}`,
       write: () => unwrite(name),
       apply: (entity) => ({ ...entity, feedback_scores: without(entity.feedback_scores, name) }),
       holds: (entity) => !found(entity, name),
       failed: "The score was not deleted.",
-    }),
+    })),
   };
 }
 

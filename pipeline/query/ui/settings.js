@@ -1,11 +1,12 @@
 // What a workspace sets, and who asks.
 
 import * as api from "./api.js";
-import { apiKey, become, workspace } from "./identity.js";
 import { length } from "./format.js";
+import { KeyForm } from "./key_form.js";
 import { html, useEffect, useState } from "./library.js";
 import { useLoad } from "./loading.js";
 import { notice } from "./notice.js";
+import { Refusal, Writes } from "./rights.js";
 import { Failed, Loading } from "./states.js";
 
 const TIMEOUTS = {
@@ -18,13 +19,15 @@ const REGIMES = {
   lenient: "Lenient: a conversation can be scored at any time, and every score counts",
 };
 
-export const Settings = () => html`<div class="settings"><h1>Settings</h1><${Configuration} /><${Identity} /></div>`;
+export const Settings = () => html`
+  <div class="settings"><h1>Settings</h1><${Configuration} /><${KeyForm} title="This tab" /></div>`;
 
 function Configuration() {
   const loaded = useLoad((signal) => api.configuration(signal), []);
   const [draft, set] = useState(null);
   const [state, setState] = useState("");
   useEffect(() => { if (loaded.value && !draft) set(loaded.value); }, [loaded.value]);
+  if (loaded.error?.refuses) return html`<p class="why">${loaded.error.message}</p>`;
   if (loaded.error && !draft) return html`<${Failed} error=${loaded.error} retry=${loaded.reload} />`;
   if (!draft) return html`<${Loading} what="the settings" />`;
   const timeout = draft.timeout_to_mark_thread_as_inactive ?? "";
@@ -49,6 +52,8 @@ function Configuration() {
   return html`
     <form class="card" onSubmit=${save} aria-label="Workspace">
       <h2>Workspace</h2>
+      <${Refusal} right="admin" />
+      <${Writes} right="admin">
       <label>A thread is inactive after this much silence
         <select value=${timeout} onChange=${(event) => put({ timeout_to_mark_thread_as_inactive: event.target.value })}>
           ${Object.entries(choices).map(([value, label]) => html`<option key=${value}
@@ -61,6 +66,7 @@ function Configuration() {
             value=${value}>${label}</option>`)}</select></label>
       <div class="form-foot"><span role="status">${state}</span><button type="submit"
         class="action strong">Save</button></div>
+      </${Writes}>
     </form>`;
 }
 
@@ -70,24 +76,4 @@ function readable(iso) {
   if (!found) return iso;
   const [hours, minutes, seconds] = found.slice(1).map((part) => Number(part ?? 0));
   return length(((hours * 60 + minutes) * 60 + seconds) * 1000);
-}
-
-function Identity() {
-  const [draft, set] = useState({ key: apiKey(), workspace: workspace() });
-  const save = (event) => {
-    event.preventDefault();
-    become(draft.key.trim(), draft.workspace.trim());
-    location.hash = "";
-    location.reload(); // everything on the page is of the one who asked
-  };
-  return html`
-    <form class="card" onSubmit=${save} aria-label="Who asks">
-      <h2>This tab</h2>
-      <label>Workspace<input value=${draft.workspace} placeholder="default" autocomplete="off"
-        onInput=${(event) => set({ ...draft, workspace: event.target.value })} /></label>
-      <label>API key<input type="password" value=${draft.key} autocomplete="off" placeholder="none"
-        onInput=${(event) => set({ ...draft, key: event.target.value })} /></label>
-      <p class="soft">Kept in this tab only, and forgotten when it is closed.</p>
-      <div class="form-foot"><button type="submit" class="action strong">Use them</button></div>
-    </form>`;
 }

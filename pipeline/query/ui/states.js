@@ -1,15 +1,23 @@
 // What stands where there is nothing to show: why, and what to do.
 
+import { apiKey } from "./identity.js";
+import { KeyForm } from "./key_form.js";
 import { html } from "./library.js";
 
 export const State = ({ title, children }) => html`<div class="state"><h2>${title}</h2>${children}</div>`;
 
 export const Loading = ({ what }) => html`<div class="state loading" role="status"><p>Loading ${what}</p></div>`;
 
-export const Failed = ({ error, retry }) => html`
-  <${State} title=${error.status === 401 || error.status === 403 ? "Not allowed" : "That did not work"}>
+export const Failed = ({ error, retry }) => (error.refuses ? html`<${KeyWanted} error=${error} />` : html`
+  <${State} title="That did not work">
     <p>${error.message}</p>
     ${retry && html`<button type="button" class="action" onClick=${retry}>Try again</button>`}
+  </${State}>`);
+
+const KeyWanted = ({ error }) => html`
+  <${State} title=${apiKey() ? "This API key does not open it" : "An API key, please"}>
+    <p>${error.message} Keys are made by whoever runs it, with <code>threadline keys create</code>.</p>
+    <${KeyForm} title="Enter a key" />
   </${State}>`;
 
 export function NoProject() {

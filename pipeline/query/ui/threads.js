@@ -15,7 +15,7 @@ import { Failed, Loading, NoThread } from "./states.js";
 import { oneLine } from "./text.js";
 
 const PAGE_THREADS = 50;
-const SCORE_COLUMNS_MAX = 4;
+const SCORE_COLUMNS_MAX = 6;
 const SEARCH_MS = 250;
 // News come over the stream; this only keeps counts and last messages of open threads from growing old.
 const REFRESH_MS = 10_000;
@@ -61,7 +61,7 @@ export function useThreads(projectId, address) {
       const value = await loaded.reload();
       const { unseen } = news.current;
       for (const thread of value?.content ?? []) unseen.delete(thread.id);
-      for (const [id, until] of unseen) if (performance.now() > until) unseen.delete(id);
+      forgetOld(unseen);
       news.current.timer = null;
       if (unseen.size) readSoon(AGAIN_MS);
     }, inMs);
@@ -69,12 +69,26 @@ export function useThreads(projectId, address) {
   // An event changes the row at once.
   const hear = (name, event) => {
     if (event.thread_id) setTold((all) => ({ ...all, [event.thread_id]: event.status }));
-    if (!isLiveView || document.hidden) return;
-    if (name === "opened") news.current.unseen.set(event.thread_id, performance.now() + UNSEEN_MS_MAX);
-    readSoon(NEWS_MS);
+    if (name === "opened") {
+      const { unseen } = news.current;
+      unseen.delete(event.thread_id);
+      unseen.set(event.thread_id, performance.now() + UNSEEN_MS_MAX);
+      forgetOld(unseen);
+    }
+    if (isLiveView && !document.hidden) readSoon(NEWS_MS);
   };
+  // Whoever comes back to the newest waits for those that were told of meanwhile.
+  useEffect(() => { if (isLiveView && news.current.unseen.size) readSoon(NEWS_MS); }, [isLiveView]);
   const rows = value?.content.map((thread) => (told[thread.id] ? { ...thread, status: told[thread.id] } : thread));
   return { ...loaded, value, rows, page, hear, asked: asking.page, isOld: Boolean(value && !loaded.value), newSince: isLiveView ? 0 : Object.keys(told).length };
+}
+
+// The oldest stand first.
+function forgetOld(unseen) {
+  for (const [id, until] of unseen) {
+    if (performance.now() <= until) return;
+    unseen.delete(id);
+  }
 }
 
 export function Threads({ address, list, scoreNames, compact }) {
@@ -152,6 +166,7 @@ function Search({ text }) {
 
 const first = (thread) => oneLine(summary(thread.first_message, "user"));
 const last = (thread) => oneLine(summary(thread.last_message, "assistant"));
+const unanswered = (thread) => (thread.status === "active" ? "no answer yet" : "no answer");
 
 const Narrow = ({ rows, chosen }) => html`
   <ul class="narrow plain">${rows.map((thread) => html`
@@ -160,7 +175,7 @@ const Narrow = ({ rows, chosen }) => html`
         <span class="narrow-head"><${Status} status=${thread.status} /><span class="id">${oneLine(thread.id)}</span>
           <time class="soft" datetime=${thread.last_updated_at}>${ago(thread.last_updated_at)}</time></span>
         <span class="said">${first(thread) || "no input yet"}</span>
-        <span class="said soft">${last(thread) || "no answer yet"}</span>
+        <span class="said soft">${last(thread) || unanswered(thread)}</span>
       </a></li>`)}</ul>`;
 
 const Status = ({ status }) => html`<span class="badge ${status}">${status}</span>`;
@@ -171,7 +186,7 @@ const COLUMNS = [
     <a class="id" href=${link({ thread: thread.id })} title=${thread.id}>${oneLine(thread.id)}</a>` },
   { label: "First message", className: "cell-said", cell: (thread) => first(thread) || html`<span
     class="soft">no input yet</span>` },
-  { label: "Last message", className: "cell-said soft", cell: (thread) => last(thread) || "no answer yet" },
+  { label: "Last message", className: "cell-said soft", cell: (thread) => last(thread) || unanswered(thread) },
   { field: "number_of_messages", label: "Messages", className: "cell-number",
     cell: (thread) => number(thread.number_of_messages) },
   { field: "duration", label: "Duration", className: "cell-number",
@@ -185,7 +200,7 @@ const ACTIVITY = { field: "last_updated_at", label: "Last activity", className: 
   <time datetime=${thread.last_updated_at} title=${thread.last_updated_at}>${ago(thread.last_updated_at)}</time>` };
 
 const scoreColumn = (name) => ({
-  label: name, className: "cell-number cell-score",
+  label: name, title: name, className: "cell-number cell-score",
   cell: (thread) => {
     const score = thread.feedback_scores?.find((each) => each.name === name);
     return score ? html`<span title=${score.reason}>${number(score.value)}</span>` : "";
@@ -193,15 +208,15 @@ const scoreColumn = (name) => ({
 });
 // Names that got no column of their own.
 const otherScores = (names) => ({
-  label: "Other scores", className: "cell-tags",
+  label: "Other scores", className: "cell-others",
   cell: (thread) => (thread.feedback_scores ?? []).filter((score) => names.includes(score.name))
     .map((score) => html`<${ScoreChip} key=${score.name} score=${score} />`),
 });
 
 function Table({ rows, chosen, sort, sortable, scoreNames }) {
   const others = scoreNames.slice(SCORE_COLUMNS_MAX);
-  const columns = [...COLUMNS, TAGS, ...scoreNames.slice(0, SCORE_COLUMNS_MAX).map(scoreColumn),
-    ...(others.length ? [otherScores(others)] : []), ACTIVITY];
+  const columns = [...COLUMNS, ACTIVITY, TAGS, ...scoreNames.slice(0, SCORE_COLUMNS_MAX).map(scoreColumn),
+    ...(others.length ? [otherScores(others)] : [])];
   return html`
     <div class="table-box" tabindex="0" role="region" aria-label="Table of threads">
       <table class="thread-table">
@@ -220,7 +235,7 @@ function Table({ rows, chosen, sort, sortable, scoreNames }) {
 
 function Heading({ column, sort, sortable }) {
   if (!column.field || !sortable.includes(column.field)) return html`<th scope="col"
-    class=${column.className}>${oneLine(column.label, 60)}</th>`;
+    class=${column.className} title=${column.title}>${oneLine(column.label, 60)}</th>`;
   const [field, direction] = (sort || "last_updated_at:DESC").split(":");
   const mine = field === column.field;
   const next = `${column.field}:${mine && direction === "DESC" ? "ASC" : "DESC"}`;

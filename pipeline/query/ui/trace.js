@@ -12,6 +12,7 @@ import { useLoad, useWhileVisible } from "./loading.js";
 import { said } from "./messages.js";
 import { Json, Parts } from "./parts.js";
 import { usePending } from "./pending.js";
+import { Refusal, Writes } from "./rights.js";
 import { ScoreForm, ScoreList, scoring } from "./scores.js";
 import { Failed, Loading, State } from "./states.js";
 import { oneLine } from "./text.js";
@@ -205,7 +206,9 @@ function Detail({ shown, title, scores, scoreNames, unconfirmed, children }) {
         ${isScoring
           ? html`<${ScoreForm} label="Add a score" names=${scoreNames} give=${scores.give}
             done=${() => setScoring(false)} />`
-          : html`<button type="button" class="action" onClick=${() => setScoring(true)}>Add a score</button>`}
+          : html`<${Writes}><button type="button" class="action"
+            onClick=${() => setScoring(true)}>Add a score</button></${Writes}>`}
+        <${Refusal} />
       </section>
       ${children}
     </article>`;

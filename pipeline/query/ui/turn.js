@@ -10,6 +10,7 @@ import { html, useEffect, useRef, useState } from "./library.js";
 import { instructions, isShortened, said } from "./messages.js";
 import { Json, Markdown, Parts, useNear } from "./parts.js";
 import { usePending } from "./pending.js";
+import { Refusal, Writes, ifAllowed } from "./rights.js";
 import { ScoreChip, ScoreForm, Thumbs, scoring } from "./scores.js";
 
 // `arm(id, acts)` hands the turn's acts to the keyboard.
@@ -26,7 +27,7 @@ export function Turn({ turn, projectId, isFirst, isCurrent, reload, arm, scoreNa
   const rate = (value) => (value === null ? scores.remove(api.FEEDBACK) : scores.give({ name: api.FEEDBACK, value }));
   const toggle = (name) => setDrawer(drawer === name ? null : name);
   useEffect(() => arm(turn.id, {
-    rate: (value) => rate(thumb === value ? null : value),
+    rate: (value) => ifAllowed("annotate", () => rate(thumb === value ? null : value)),
     show: () => node.current?.scrollIntoView({ block: "nearest" }),
   }));
   return html`
@@ -36,8 +37,9 @@ export function Turn({ turn, projectId, isFirst, isCurrent, reload, arm, scoreNa
       <${Bubble} side="user" value=${whole.input} note=${clock(turn.start_time)} />
       <${Answer} turn=${{ ...turn, output: whole.output }} />
       <footer class="review">
-        <${Thumbs} value=${thumb} rate=${rate} />
-        <${IconButton} icon="star" label="Score this answer" act=${() => toggle("score")} on=${drawer === "score"} />
+        <${Writes}><${Thumbs} value=${thumb} rate=${rate} />
+          <${IconButton} icon="star" label="Score this answer" act=${() => toggle("score")} on=${drawer === "score"} />
+        </${Writes}>
         <${IconButton} icon="comment" label="Comments and tags" act=${() => toggle("remarks")}
           on=${drawer === "remarks"} />
         <${IconButton} icon="code" label="Raw JSON" act=${() => toggle("raw")} on=${drawer === "raw"} />
@@ -107,7 +109,7 @@ function Bubble({ side, value, note }) {
 }
 
 export function Remarks({ turn, change }) {
-  const tags = tagging(change, (told) => api.tagTrace(turn.id, told));
+  const tags = tagging(change, (told) => api.tagTrace(turn.id, told), "ingest");
   const comments = commenting(change, {
     add: (text) => api.comment("traces", turn.id, text),
     edit: (id, text) => api.editComment("traces", id, text),
@@ -116,6 +118,7 @@ export function Remarks({ turn, change }) {
   return html`
     <section class="remarks" aria-label="Comments and tags of this turn">
       <${Tags} tags=${turn.tags} ...${tags} />
+      <${Refusal} right="ingest" />
       <${Comments} comments=${turn.comments} ...${comments} />
     </section>`;
 }

@@ -191,12 +191,20 @@ async def test_a_key_counts_raw_as_the_sdks_send_it_and_as_a_bearer_token(world:
     assert answer.status == 204
 
 
+async def test_a_key_is_told_its_rights(world: World) -> None:
+    key = world.keys.add(["own"], ["read", "annotate"])
+
+    answer = await ask(world.app(), "GET", "/v1/private/auth/workspace", key, "own")
+
+    assert answer.json == {"workspace_name": "own", "rights": ["annotate", "read"]}
+
+
 async def test_a_key_of_every_workspace_acts_in_the_one_that_the_request_names(world: World) -> None:
     key = world.keys.add(["*"], ["read"])
 
     answer = await ask(world.app(), "GET", "/v1/private/auth/workspace", key, "anything")
 
-    assert answer.json == {"workspace_name": "anything"}
+    assert answer.json == {"workspace_name": "anything", "rights": ["read"]}
 
 
 async def test_what_is_written_stands_in_the_workspace_that_was_admitted(world: World) -> None:
