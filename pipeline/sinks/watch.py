@@ -63,12 +63,11 @@ async def watching(
             ("lag", partial(_say_lags, settings, clock, lags), sinks.lag_interval_seconds),
             ("balance", partial(_say_balance, settings, clock, client), sinks.reconcile_interval_seconds),
             ("parts", partial(_say_parts, client), sinks.reconcile_interval_seconds),
+            ("upkeep", partial(keep_up, settings, clock), sinks.upkeep_interval_seconds),
         )
         tasks = [
             asyncio.create_task(_repeat(name, partial(_say, consumer, what), seconds)) for name, what, seconds in turns
         ]
-        cleaning = partial(_clean_up, settings, clock, consumer)
-        tasks.append(asyncio.create_task(_repeat("upkeep", cleaning, sinks.upkeep_interval_seconds)))
         try:
             yield
         finally:
@@ -109,11 +108,6 @@ async def _say_lags(settings: Settings, clock: Clock, groups: Mapping[str, Group
         for topic, seconds in headrooms(retentions, lags).items():
             metrics.KAFKA_HEADROOM_SECONDS.labels(group, topic).set(seconds)
     metrics.KAFKA_LOOKED_AT.set(clock.now_us() / 1e6)
-
-
-async def _clean_up(settings: Settings, clock: Clock, consumer: EventConsumer) -> None:
-    if _WHO_COUNTS in consumer.assigned:
-        await keep_up(settings, clock)
 
 
 async def _repeat(name: str, say: Callable[[], Awaitable[None]], interval_seconds: float) -> None:
