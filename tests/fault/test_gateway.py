@@ -66,6 +66,6 @@ async def test_a_workspace_with_ten_times_its_share_is_held_to_it_and_others_are
     fairness = await measure_fairness(FAIRNESS_SECONDS, SystemClock())
 
     sent = SHARE * GREEDY_TIMES * FAIRNESS_SECONDS
-    print(f"p99 of the other workspace: {fairness.ratio:.2f} x that of one alone ({fairness})")
+    print(f"p99 of the other workspace: {fairness.ratio:.2f} x that apart from it ({fairness})")
     assert fairness.greed.traces_taken < sent / 4
     assert fairness.greed.refused > 0

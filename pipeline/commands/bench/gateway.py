@@ -135,7 +135,7 @@ def table(found: Contenders, fairness: Fairness) -> Table:
     printed.caption = (
         f"highest memory of a process: {found.rss_bytes / 1e6:.0f} MB; "
         f"in the burst {found.burst_refused} requests were answered 429; "
-        f"p99 beside a workspace with {GREEDY_TIMES} x its share: {fairness.ratio:.2f} x that of one alone"
+        f"p99 beside a workspace with {GREEDY_TIMES} x its share: {fairness.ratio:.2f} x that apart from it"
     )
     return printed
 

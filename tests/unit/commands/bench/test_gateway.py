@@ -32,7 +32,7 @@ FOUND = Contenders(
     rss_bytes=300_000_000,
     burst_refused=7,
 )
-FAIRNESS = Fairness(alone_p99_s=0.02, beside_p99_s=0.03, greed=Greed(traces_taken=1000, refused=40))
+FAIRNESS = Fairness(apart_p99_s=0.02, beside_p99_s=0.03, greed=Greed(traces_taken=1000, refused=40))
 
 
 def test_the_figures_have_the_promised_keys_of_batches_of_a_thousand() -> None:
