@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final
 
 from pipeline.adapters.clickhouse.client import ClickHouse
+from pipeline.adapters.clickhouse.cluster import of_every_node
 from pipeline.adapters.clock import Clock
 from pipeline.adapters.kafka.admin import read_retentions
 from pipeline.adapters.kafka.consumer import EventConsumer, LogPartition
@@ -39,8 +40,8 @@ _SAID: Final = (
 # Inserts are slowed down by the parts of one partition of a table (parts_to_delay_insert).
 _PARTS: Final = """
 SELECT table, max(parts) AS parts FROM (
-    SELECT table, count() AS parts FROM system.parts
-    WHERE active AND database = currentDatabase() GROUP BY table, partition_id
+    SELECT table, count() AS parts FROM {of_every_node}
+    WHERE active AND database = currentDatabase() GROUP BY hostName(), table, partition_id
 ) GROUP BY table"""
 
 
@@ -62,11 +63,12 @@ async def watching(
         turns = (
             ("lag", partial(_say_lags, settings, clock, lags), sinks.lag_interval_seconds),
             ("balance", partial(_say_balance, settings, clock, client), sinks.reconcile_interval_seconds),
-            ("parts", partial(_say_parts, client), sinks.reconcile_interval_seconds),
+            ("parts", partial(_say_parts, client, settings.clickhouse.cluster), sinks.reconcile_interval_seconds),
             ("upkeep", partial(keep_up, settings, clock), sinks.upkeep_interval_seconds),
         )
         tasks = [
-            asyncio.create_task(_repeat(name, partial(_say, consumer, what), seconds)) for name, what, seconds in turns
+            asyncio.create_task(_repeat(name, partial(_if_chosen, consumer, what), seconds))
+            for name, what, seconds in turns
         ]
         try:
             yield
@@ -76,7 +78,7 @@ async def watching(
             await asyncio.wait(tasks)
 
 
-async def _say(consumer: EventConsumer, what: Callable[[], Awaitable[None]]) -> None:
+async def _if_chosen(consumer: EventConsumer, what: Callable[[], Awaitable[None]]) -> None:
     if _WHO_COUNTS in consumer.assigned:
         await what()
         return
@@ -93,8 +95,8 @@ async def _say_balance(settings: Settings, clock: Clock, client: ClickHouse) -> 
     metrics.SINKS_BALANCED_AT.set(clock.now_us() / 1e6)
 
 
-async def _say_parts(client: ClickHouse) -> None:
-    for row in await client.rows(_PARTS):
+async def _say_parts(client: ClickHouse, cluster: str) -> None:
+    for row in await client.rows(_PARTS.format(of_every_node=of_every_node("system.parts", cluster))):
         metrics.SINKS_TABLE_PARTS.labels(row["table"]).set(row["parts"])
 
 

@@ -80,6 +80,11 @@ def on_cluster(cluster: str) -> str:
     return f" ON CLUSTER {_quoted(cluster)}" if cluster else ""
 
 
+def of_every_node(system_table: str, cluster: str) -> str:
+    """Return what to read where a table in which each node tells of itself is wanted from all."""
+    return f"clusterAllReplicas({_quoted(cluster)}, {system_table})" if cluster else system_table
+
+
 def rendered(statement: str, cluster: str) -> Iterator[str]:
     """Yield the statements that do on `cluster` what one of a migration does on a node, where it is ''.
 

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from pipeline.adapters.clickhouse.client import ClickHouse
-from pipeline.adapters.clickhouse.cluster import EVERYWHERE, SHARDED_BY, rendered, stored
+from pipeline.adapters.clickhouse.cluster import EVERYWHERE, SHARDED_BY, of_every_node, rendered, stored
 from pipeline.adapters.clickhouse.migrations import declared, statements_of
 from pipeline.adapters.clickhouse.statements import split_statements
 from pipeline.errors import SchemaMismatch
@@ -23,6 +23,11 @@ def test_one_node_gets_what_the_files_say() -> None:
         assert list(statements_of(migration, "")) == list(split_statements(migration.sql))
     assert stored("traces", "") == "traces"
     assert "insert_quorum" not in ClickHouse(ClickHouseSettings())._query_settings
+
+
+def test_what_each_node_tells_of_itself_is_asked_of_all() -> None:
+    assert of_every_node("system.parts", "") == "system.parts"
+    assert of_every_node("system.parts", "main") == "clusterAllReplicas('main', system.parts)"
 
 
 def test_every_table_says_by_what_it_is_sharded_and_versions_of_a_row_meet_in_one_shard() -> None:
