@@ -128,6 +128,10 @@ COPIES: Final = (
     Erasable("traces", f"(workspace, toUInt128(id)) IN {_TRACES} AND is_deleted = 0"),
     Erasable("thread_traces", f"(workspace, toUInt128(id)) IN {_TRACES} AND is_deleted = 0"),
     Erasable("spans", f"(workspace, toUInt128(trace_id)) IN {_TRACES}"),
+    Erasable(
+        "threads",
+        f"((workspace, toUInt128(first_id)) IN {_TRACES} OR (workspace, toUInt128(last_id)) IN {_TRACES})",
+    ),
 )
 """What follows from those tables."""
 

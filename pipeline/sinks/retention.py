@@ -86,8 +86,8 @@ async def drop_expired(
     dropped = Dropped()
     if days:
         cutoffs = Cutoffs(days, now_us)
-        for source, tables in MONTHS.items():
-            await _drop_months(client, cutoffs, reaches, source, tables, dropped)
+        for table in MONTHS:
+            await _drop_months(client, cutoffs, reaches, table, dropped)
         for rows in (*TIMELESS, *BY_ROW):
             await _delete(client, rows, cutoffs.parameters(), reaches, dropped)
         # Threads of which traces went have no row now; those that have others left are folded again.
@@ -100,12 +100,11 @@ async def _drop_months(
     client: ClickHouse,
     cutoffs: Cutoffs,
     reaches: Mapping[str, Reach],
-    source: str,
-    tables: Sequence[Expiring],
+    table: Expiring,
     dropped: Dropped,
 ) -> None:
     """Drop the months that are over for all, and delete from those that are over for some."""
-    found = await client.rows(f"SELECT DISTINCT _partition_id AS month, workspace FROM {source}")  # noqa: S608
+    found = await client.rows(f"SELECT DISTINCT _partition_id AS month, workspace FROM {table.name}")  # noqa: S608
     workspaces: defaultdict[str, list[str]] = defaultdict(list)
     for row in found:
         workspaces[row["month"]].append(row["workspace"])
@@ -113,20 +112,19 @@ async def _drop_months(
         over = [workspace for workspace in present if cutoffs.is_over(workspace, int(month))]
         if month == "197001" or not over:
             continue
-        if source == "trace_fields":
+        if table.name == "thread_traces":
             await _mutate(client, THREADS_BEFORE, "threads", {"month": month, "over": over})
         within = "_partition_id = {month:String} AND workspace IN {over:Array(String)}"
-        for table in tables:
-            await _note(client, table, within, {"month": month, "over": over}, reaches)
-            if len(over) == len(present):
-                await client.command(
-                    f"ALTER TABLE {client.stored(table.name)} DROP PARTITION ID {{month:String}}", {"month": month}
-                )
-                dropped.partitions += 1
-            else:
-                condition = "IN PARTITION ID {month:String} WHERE workspace IN {over:Array(String)}"
-                dropped.rows += await _count(client, table.name, within, {"month": month, "over": over})
-                await _mutate(client, condition, table.name, {"month": month, "over": over})
+        which = {"month": month, "over": over}
+        await _note(client, table, within, which, reaches)
+        if len(over) == len(present):
+            drop = f"ALTER TABLE {client.stored(table.name)} DROP PARTITION ID {{month:String}}"
+            await client.command(drop, {"month": month})
+            dropped.partitions += 1
+        else:
+            dropped.rows += await _count(client, table.name, within, which)
+            part = "IN PARTITION ID {month:String} WHERE workspace IN {over:Array(String)}"
+            await _mutate(client, part, table.name, which)
 
 
 async def _delete(

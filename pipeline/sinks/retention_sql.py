@@ -2,7 +2,6 @@
 
 # ruff: noqa: S608 - all is composed of our own constants
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,15 +18,17 @@ class Expiring:
     condition: str = ""
 
 
-MONTHS: Final[Mapping[str, tuple[Expiring, ...]]] = {
-    "trace_fields": (
-        Expiring("trace_events", TRACES.name), Expiring("traces"), Expiring("thread_traces"), Expiring("trace_fields"),
-    ),
-    "span_events": (Expiring("spans"), Expiring("span_events", SPANS.name)),
-    "score_events": (Expiring("score_events", SCORES.name),),
-}  # fmt: skip
-"""Tables that are divided by the month of an id, after the one that is asked which workspaces a month has; it comes
-last, so that a run that was cut off is finished by the next."""
+MONTHS: Final = (
+    Expiring("trace_events", TRACES.name),
+    Expiring("traces"),
+    Expiring("thread_traces"),
+    Expiring("trace_fields"),
+    Expiring("spans"),
+    Expiring("span_events", SPANS.name),
+    Expiring("score_events", SCORES.name),
+)
+"""Tables that are divided by the month of an id. Each is asked for its own months: who folds while a month is dropped
+may put a row back."""
 
 
 def _cutoff(workspace: str = "workspace") -> str:
@@ -56,6 +57,7 @@ _SILENT: Final = _last_said(_KEY, "thread_events")
 _GONE: Final = f"({_KEY}) IN {_SILENT} AND ({_KEY}) NOT IN (SELECT {_KEY} FROM thread_traces)"
 _GONE_MODELS: Final = f"(SELECT workspace, toUInt128(thread_model_id) FROM thread_events WHERE {_GONE})"
 _OF_GONE: Final = f"entity_type = 'thread' AND (workspace, toUInt128(entity_id)) IN {_GONE_MODELS}"
+_OLD: Final = f"updated_us < {_cutoff()}"
 _COMMANDS: Final = ", ".join(f"'{kind}'" for kind in sorted(COMMAND_KINDS))
 
 TIMELESS: Final = (
@@ -89,6 +91,8 @@ BY_ROW: Final = (
         "controls", TRACES.name,
         f"kind IN ({_COMMANDS}) AND appended_at_ms * 1000 < {_cutoff('splitByChar(char(9), key)[2]')}",
     ),
+    Expiring("threads", condition=f"{_OLD} AND ({_KEY}) NOT IN (SELECT {_KEY} FROM thread_traces WHERE ({_KEY}) IN"
+             f" (SELECT {_KEY} FROM threads WHERE {_OLD}))"),
     Expiring("dead_letters", DEAD_LETTERS.name, f"received_at_us < {_cutoff()}"),
 )  # fmt: skip
 """What belongs to a thread goes when all of its traces have gone and its sessions are past the cutoff."""
