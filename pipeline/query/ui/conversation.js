@@ -19,6 +19,7 @@ import { Turn } from "./turn.js";
 
 const PAGE_TURNS = 100;
 const REFRESH_MS = 2500;
+const SETTLED_MS = 60_000;
 const PAUSE_MS = 60_000;
 const NEAR_END_PIXELS = 120;
 
@@ -35,7 +36,9 @@ export function Conversation({ projectId, threadId, scoreNames, regime, heard })
   const { shown, change, unconfirmed } = usePending(kept?.thread, loaded.reload);
   // Sessions tell of beginnings and ends only; what is said in between is looked for while someone looks at it.
   // Who reads back through many pages waits for new turns a little longer.
-  const isCalm = shown?.status === "inactive" || pages > 1;
+  // Evaluators speak up after the close: a thread is calm some time after that.
+  const isOver = shown?.status === "inactive" && Date.now() - Date.parse(shown.last_updated_at) > SETTLED_MS;
+  const isCalm = isOver || pages > 1;
   useWhileVisible(loaded.reload, isCalm ? REFRESH_MS * 4 : REFRESH_MS);
   useEffect(() => { if (heard) loaded.reload(); }, [heard]);
 
