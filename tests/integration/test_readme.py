@@ -1,18 +1,24 @@
 """Every command of the README runs as written."""
 
+import asyncio
 import json
+import os
 import re
 import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
+from tests.support.clickhouse import migrated
 from tests.support.client_env import locked_python, run_client
 from tests.support.demo import assert_nothing_is_lost
 from tests.support.running import RunningStack
+from tests.support.stored import Log
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +29,7 @@ COMMANDS = [
     for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL)
     for line in block.splitlines()
 ]
+FOR_AN_INSTALLATION = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
 PYTHON_BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 # Run by the tests of this file, each in the way that its name says.
@@ -35,11 +42,18 @@ TRACED = {
 }
 RECURSIVE = {"make test"}
 DEMO = ".venv/bin/threadline demo --conversations 60 --json"
+RUN_SECONDS_MAX = 300
 
 
-def run(command: str, seconds_max: float = 300) -> str:
+def run(command: str, *, folder: Path = ROOT, environment: Mapping[str, str] = MappingProxyType({})) -> str:
     result = subprocess.run(
-        ["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=seconds_max, check=False
+        ["bash", "-c", command],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=RUN_SECONDS_MAX,
+        check=False,
     )
     assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
     return result.stdout
@@ -48,6 +62,22 @@ def run(command: str, seconds_max: float = 300) -> str:
 @pytest.mark.parametrize("command", sorted(set(COMMANDS) - TRACED - RECURSIVE - {DEMO}))
 def test_the_command_runs(command: str) -> None:
     assert run(command)
+
+
+async def test_what_an_operator_is_shown_runs_beside_an_installation(tmp_path: Path) -> None:
+    said = Log("default")
+    said.trace("user-session-1", input="hello", output="hi")
+    async with migrated(tmp_path / "storage") as (process, client):
+        await said.store(client)
+        environment = {
+            "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}",
+            "THREADLINE_CLICKHOUSE_PORT": str(process.settings.port),
+        }
+        for block in FOR_AN_INSTALLATION:
+            await asyncio.to_thread(run, block, folder=tmp_path, environment=environment)
+
+    (conversation,) = (tmp_path / "support.jsonl").read_text().splitlines()
+    assert json.loads(conversation)["id"] == "user-session-1"
 
 
 def test_the_demo_loses_nothing_and_finds_exactly_the_sessions_of_its_input() -> None:
