@@ -34,8 +34,8 @@ from pipeline.stream.partition import REACHED_KEY, Checkpoint, Output, Partition
 from pipeline.stream.table import CHANGELOG
 
 ENCODE_SLICE_MAX: Final = 200
-STATE_SLICE_MAX: Final = 4000
-SWEEP_SLICE_MAX: Final = 4000
+STATE_SLICE_MAX: Final = 1000
+SWEEP_SLICE_MAX: Final = 1000
 """So many outputs, states or markers are worked on before others have a turn."""
 
 CommitOffsets = Callable[[Mapping[int, tuple[int, str]]], Awaitable[bool]]

@@ -17,7 +17,7 @@ from pipeline.stream.timeouts import Timeouts, is_setting_key
 
 SESSION_REMEMBERED_US: Final = 60_000_000
 """For this long (log time) a closed session can still be named by an accepted score."""
-SLICE_THREADS_MAX: Final = 5_000
+SLICE_THREADS_MAX: Final = 1_000
 """After so many threads whoever goes through all of them lets others have a turn."""
 
 REACHED_KEY: Final = b"reached"
