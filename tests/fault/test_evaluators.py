@@ -1,4 +1,4 @@
-"""The evaluator killed by -9 ten times under load: every session has its scores once, or a dead letter."""
+"""The evaluator killed by -9 ten times under load, on Apache Kafka: every session has its scores once, or dead letters."""
 
 from pathlib import Path
 
@@ -12,10 +12,12 @@ KILLS = 10
 THREADS_PER_KILL = 60
 
 
+@pytest.mark.apache_kafka
 async def test_ten_kills_lose_and_double_no_score(
     tmp_path: Path, seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with JudgeServer(BY_TURNS) as model, evaluating(tmp_path, "worker", "sink") as line:
+    stages = evaluating(tmp_path, "worker", "sink", on_apache_kafka=True)
+    async with JudgeServer(BY_TURNS) as model, stages as line:
         await line.start_stage(
             "evaluate", evaluate_judge_url=model.url, evaluate_judge_model="m", evaluate_judge_timeout_seconds=1,
             evaluate_judge_attempts_max=6, evaluate_judge_retry_seconds_max=0.2, evaluate_judge_failures_max=1000,

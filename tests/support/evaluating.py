@@ -29,6 +29,7 @@ from pipeline.local.broker import EmbeddedBroker
 from pipeline.local.process import ChildProcess, free_port
 from pipeline.settings import TIMEOUT_VARIABLE, KafkaSettings
 from pipeline.topics import EVALUATORS_GROUP, RULES, SINKS_GROUP, SPANS, STORED, THREADS, TRACES, Topic
+from tests.apache_kafka.broker import ApacheKafka
 from tests.support.clickhouse import ClickHouseProcess
 from tests.support.waiting import eventually
 
@@ -64,13 +65,14 @@ class Given(NamedTuple):
 class Evaluating:
     """The processes and the traffic of a test."""
 
-    def __init__(self, path: Path, *, thread_timeout: str = "1s") -> None:
-        self.broker: Final = EmbeddedBroker(free_port())
+    def __init__(self, path: Path, *, thread_timeout: str = "1s", on_apache_kafka: bool = False) -> None:
+        self.broker: Final = ApacheKafka(path / "kafka") if on_apache_kafka else EmbeddedBroker(free_port())
+        self._is_apache_kafka: Final = on_apache_kafka
         self.clickhouse: Final = ClickHouseProcess(path / "clickhouse")
         self.client: Final = ClickHouse(self.clickhouse.settings)
         self.kafka: Final = KafkaSettings(
             bootstrap=self.broker.bootstrap, partitions=PARTITIONS, session_timeout_ms=3000,
-            heartbeat_interval_ms=500, last_record_alone=True,
+            heartbeat_interval_ms=500, last_record_alone=not on_apache_kafka,
         )  # fmt: skip
         self.producer: Final = EventProducer(self.kafka, client_id="test")
         self.lines: Final[list[str]] = []
@@ -225,8 +227,8 @@ class Evaluating:
             "THREADLINE_KAFKA_PARTITIONS": str(PARTITIONS),
             "THREADLINE_KAFKA_SESSION_TIMEOUT_MS": "3000",
             "THREADLINE_KAFKA_HEARTBEAT_INTERVAL_MS": "500",
-            "THREADLINE_KAFKA_LAST_RECORD_ALONE": "true",
-            "THREADLINE_STREAM_TRANSACTIONS": "false",  # the embedded broker has none
+            "THREADLINE_KAFKA_LAST_RECORD_ALONE": str(not self._is_apache_kafka),
+            "THREADLINE_STREAM_TRANSACTIONS": str(self._is_apache_kafka),  # the embedded broker has none
             "THREADLINE_CLICKHOUSE_PORT": str(self.clickhouse.settings.port),
             "THREADLINE_OPERATION_PORT": "0",
             **{f"THREADLINE_{name.upper()}": str(value) for name, value in settings.items()},
