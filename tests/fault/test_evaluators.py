@@ -1,4 +1,4 @@
-"""The evaluator killed by -9 ten times under load, on Apache Kafka: every session has its scores once, or dead letters."""
+"""The evaluator killed by -9 ten times, on Apache Kafka: every session has its scores once, or a dead letter."""
 
 from pathlib import Path
 
