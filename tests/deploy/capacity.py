@@ -19,19 +19,19 @@ from pipeline.adapters.clock import SystemClock
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
 FIGURES: Final = DEPLOY / "capacity.json"
 GUIDE: Final = DEPLOY / "operations.md"
-BENCHES: Final = ("stream", "sink", "evaluate")
+BENCHES: Final = ("gateway", "stream", "sink", "evaluate")
 _BETWEEN: Final = re.compile(r"(<!-- capacity -->\n).*(<!-- /capacity -->)", re.DOTALL)
 
 
 def measure() -> dict[str, Any]:
-    """Run each benchmark, quickly, and return what it printed, with day and machine."""
+    """Run each benchmark and return what it printed, with day and machine."""
     on = datetime.fromtimestamp(SystemClock().now_us() / 1e6, UTC).date().isoformat()
     return {"measured_on": on, "machine": _machine(), "bench": {name: _run(name) for name in BENCHES}}
 
 
 def _run(name: str) -> dict[str, float]:
     found = subprocess.run(
-        [sys.executable, "-m", "pipeline", "bench", name, "--quick", "--json"],
+        [sys.executable, "-m", "pipeline", "bench", name, "--json"],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
     figures: dict[str, float] = json.loads(found.stdout.splitlines()[-1])
@@ -45,15 +45,21 @@ def _machine() -> str:
 
 def table(figures: Mapping[str, Any]) -> str:
     """Return the table: what one core of each process carries, from the CPU time that an event costs."""
-    stream, sink, evaluate = (figures["bench"][name] for name in BENCHES)
+    gateway, stream, sink, evaluate = (figures["bench"][name] for name in BENCHES)
     rows = [
+        (
+            "serve",
+            "traces, 1,000 a request",
+            1e6 / gateway["ours_traces_per_cpu_s"],
+            f"{gateway['rss_mb']:.0f} MB at most",
+        ),
         ("worker", "records of `traces`", stream["ours_cpu_us_per_event"], ""),
         ("sink", "rows", sink["ours_cpu_us_per_row"], f"{sink['rss_mb']:.0f} MB in this run"),
         ("ClickHouse, for the sinks", "rows", sink["ours_storage_cpu_us_per_row"], ""),
         ("evaluate, heuristics", "sessions of ten turns", evaluate["cpu_us_per_thread"], ""),
     ]
     head = (
-        f"One core of a process carries, by the CPU time that `threadline bench --quick` measured on "
+        f"One core of a process carries, by the CPU time that `threadline bench` measured on "
         f"{figures['measured_on']} ({figures['machine']}):"
     )
     shown = (f"| {who} | {what} | {us:,.1f} µs | {1e6 / us:,.0f} | {memory} |" for who, what, us, memory in rows)
