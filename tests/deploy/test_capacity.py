@@ -4,6 +4,7 @@ FIGURES = {
     "measured_on": "2026-11-23",
     "machine": "2 cores",
     "bench": {
+        "gateway": {"ours_traces_per_cpu_s": 40_000.0, "rss_mb": 340.4},
         "stream": {
             "ours_cpu_us_per_event": 20.0,
             "bytes_per_open_thread": 760.4,
@@ -21,7 +22,8 @@ def test_a_core_carries_what_the_cpu_time_of_one_leaves_room_for() -> None:
     lines = table(FIGURES).splitlines()
 
     assert "on 2026-11-23 (2 cores):" in lines[0]
-    assert lines[4:8] == [
+    assert lines[4:9] == [
+        "| serve | traces, 1,000 a request | 25.0 µs | 40,000 | 340 MB at most |",
         "| worker | records of `traces` | 20.0 µs | 50,000 |  |",
         "| sink | rows | 50.0 µs | 20,000 | 210 MB in this run |",
         "| ClickHouse, for the sinks | rows | 100.0 µs | 10,000 |  |",
