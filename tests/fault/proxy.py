@@ -45,12 +45,12 @@ class Proxy:
         task = asyncio.create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: writer.close())  # also where it was cancelled before its first step
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
         except OSError:  # ClickHouse is away: so is the proxy
-            writer.close()
             return
         asked = asyncio.Event()  # set while an insert waits for its answer
         pumps = [
@@ -60,11 +60,10 @@ class Proxy:
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            far_writer.close()  # first: what is awaited below may be cancelled
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
-            far_writer.close()
-            writer.close()
 
     async def _ask(self, reader: asyncio.StreamReader, far: asyncio.StreamWriter, asked: asyncio.Event) -> None:
         with suppress(ConnectionError):
