@@ -22,6 +22,12 @@ async def run_command(environment: Mapping[str, str], *arguments: str) -> tuple[
     return await child.wait(), child.tail
 
 
+async def migrate(environment: Mapping[str, str]) -> None:
+    """Make topics and tables; what the command said comes with a failure."""
+    code, said = await run_command(environment, "migrate")
+    assert code == 0, said
+
+
 async def run_here(environment: Mapping[str, str], *arguments: str) -> Result:
     """Run a command in a thread of this process, which starts in no time, and return what it printed and raised."""
     ours = {name: value for name, value in environment.items() if name.startswith("THREADLINE_")}

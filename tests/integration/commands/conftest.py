@@ -1,14 +1,15 @@
 """Broker and ClickHouse of one machine, and the environment in which our commands find them."""
 
+import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from pipeline.local.broker import EmbeddedBroker
-from pipeline.local.process import ChildProcess, free_port, free_ports
+from pipeline.local.process import free_port, free_ports
+from tests.support.clickhouse import ClickHouseProcess
 from tests.support.installation import Installation, running
 
 READY_SECONDS_MAX = 30
@@ -18,9 +19,10 @@ READY_SECONDS_MAX = 30
 async def environment(tmp_path: Path) -> AsyncIterator[Mapping[str, str]]:
     kafka, clickhouse, gateway = free_ports(3)
     broker = EmbeddedBroker(kafka)
-    await broker.start()
-    argv = [sys.executable, "-m", "pipeline.local.clickhouse", "--port", str(clickhouse), "--path", str(tmp_path)]
-    async with await ChildProcess.start(argv):
+    storage = ClickHouseProcess(tmp_path, clickhouse)
+    try:
+        # Both answer before a test begins: no command of ours waits for a database that is still starting.
+        await asyncio.gather(broker.start(), storage.start())
         yield {
             **os.environ,
             "PYTHONUNBUFFERED": "1",
@@ -34,7 +36,9 @@ async def environment(tmp_path: Path) -> AsyncIterator[Mapping[str, str]]:
             "THREADLINE_GATEWAY_PORT": str(gateway),
             "THREADLINE_OPERATION_PORT": "0",
         }
-    await broker.stop()
+    finally:
+        await storage.kill()
+        await broker.stop()
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from pipeline.stream.thread_state import extent_of, read
 from pipeline.topics import STORED, TRACES
 from tests.apache_kafka.broker import ApacheKafka
 from tests.support.clickhouse import ClickHouseProcess
-from tests.support.command import RunningStage, run_command
+from tests.support.command import RunningStage, migrate, run_command
 from tests.support.running import RunningStack
 from tests.support.stored import Log, uuid7_at
 from tests.support.waiting import eventually, wait_until
@@ -72,7 +72,7 @@ async def sessions(client: ClickHouse) -> list[dict[str, Any]]:
 
 async def test_in_a_new_log_the_session_of_the_lost_one_is_closed(environment: Mapping[str, str]) -> None:
     kafka, lost = kafka_of(environment), Log("default")
-    assert (await run_command(environment, "migrate"))[0] == 0
+    await migrate(environment)
     code, said = await run_command(environment, "reseed")
     assert (code, said.strip()) == (0, "nothing to do: storage knows of no open thread and of no setting")
     lost.trace("t")  # offset 0
@@ -195,7 +195,7 @@ async def test_in_the_same_log_a_lost_changelog_changes_nothing_of_what_is_said(
 ) -> None:
     environment, log = on_apache_kafka, Log("default")
     kafka = kafka_of(environment)
-    assert (await run_command(environment, "migrate"))[0] == 0
+    await migrate(environment)
     worker, sink = [await RunningStage.start(environment, name) for name in ("worker", "sink")]
     async with storage_of(environment) as client, EventProducer(kafka, client_id="test") as producer:
         await producer.publish(TRACES, [turn(log, number).record() for number in range(3)])
@@ -226,7 +226,7 @@ async def test_sessions_survive_a_planned_pause_in_which_the_logs_are_made_anew_
 ) -> None:
     """The steps are those of deploy/operations.md."""
     environment, log, threads = on_apache_kafka, Log("default"), [f"conversation {number}" for number in range(8)]
-    assert (await run_command(environment, "migrate"))[0] == 0
+    await migrate(environment)
     worker, sink = [await RunningStage.start(environment, name) for name in ("worker", "sink")]
     async with storage_of(environment) as client:
         async with EventProducer(kafka_of(environment), client_id="test") as producer:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 import pytest
 
 from pipeline.local.process import free_ports
-from tests.support.command import RunningStage, run_command
+from tests.support.command import RunningStage, migrate, run_command
 from tests.support.raw_http import get
 from tests.support.waiting import eventually
 
@@ -30,7 +30,7 @@ async def counted(stage: RunningStage, port: int) -> float:
 
 
 async def test_processes_share_the_port_show_their_own_metrics_and_end_together(shared: Mapping[str, str]) -> None:
-    assert (await run_command(shared, "migrate"))[0] == 0
+    await migrate(shared)
     stage = await RunningStage.start(shared, "serve")
     first = int(shared["THREADLINE_OPERATION_PORT"])
     for port in range(first, first + PROCESSES):

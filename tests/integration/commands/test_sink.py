@@ -1,10 +1,10 @@
 from collections.abc import Mapping
 
-from tests.support.command import RunningStage, run_command
+from tests.support.command import RunningStage, migrate, run_command
 
 
 async def test_it_is_alive_and_ready_shows_its_metrics_and_drains_on_sigterm(environment: Mapping[str, str]) -> None:
-    assert (await run_command(environment, "migrate"))[0] == 0
+    await migrate(environment)
 
     stage = await RunningStage.start(environment, "sink")
 
