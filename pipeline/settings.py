@@ -226,6 +226,7 @@ class EvaluateSettings(BaseSettings):
     retry_seconds_max: float = Field(15.0, gt=0, description="Longest pause while Kafka or storage are away.")
     newer_schema_retry_seconds: float = Field(15.0, gt=0)
     fetch_bytes_max: int = Field(16 * 1024 * 1024, ge=1024)
+    fetch_records_max: int = Field(500, ge=1, description="Most records taken in hand at once.")
     stall_seconds_max: float = Field(120.0, gt=0)
     instance_id: str | None = None
 

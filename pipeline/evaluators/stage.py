@@ -7,6 +7,7 @@ from pipeline.adapters.chat import ChatModel
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.adapters.clock import Clock
 from pipeline.adapters.kafka.admin import check_topics
+from pipeline.adapters.kafka.member import GroupMember
 from pipeline.adapters.kafka.producer import EventProducer
 from pipeline.adapters.kafka.rules import RuleLog
 from pipeline.adapters.kafka.watermarks import Watermarks
@@ -15,13 +16,14 @@ from pipeline.evaluators.coverage import Coverage
 from pipeline.evaluators.heuristics import HEURISTICS
 from pipeline.evaluators.judge import Judge
 from pipeline.evaluators.judges import judges_of
-from pipeline.evaluators.loop import Evaluators
+from pipeline.evaluators.loop import TALLY, Evaluators
 from pipeline.evaluators.reader import TranscriptReader
 from pipeline.evaluators.reading import QUERY_SETTINGS
 from pipeline.evaluators.registry import Registry
 from pipeline.evaluators.rulebook import RuleBook
+from pipeline.evaluators.session import Evaluation
 from pipeline.settings import Settings
-from pipeline.topics import EVALUATORS_GROUP, SINKS_GROUP, SPANS, TRACES
+from pipeline.topics import EVALUATORS_GROUP, SINKS_GROUP, SPANS, THREADS, TRACES
 
 Check = Callable[[], str | None]
 """Says what is wrong, or None."""
@@ -58,16 +60,18 @@ async def run(
             poll_seconds=own.storage_poll_ms / 1000, retry_seconds_max=own.retry_seconds_max,
         )  # fmt: skip
         reader = TranscriptReader(client, own, clock)
-        evaluators = Evaluators(settings, clock, book, coverage, reader, producer)
+        member = GroupMember(settings.kafka, own, clock, (THREADS,), EVALUATORS_GROUP, TALLY)
+        evaluation = Evaluation(coverage, reader, producer, clock, own, member.log_id)
+        work = Evaluators(settings, clock, book, member, evaluation)
         if live_while is not None:
-            live_while("loop", evaluators.check_moving)
+            live_while("loop", member.check_moving)
         await rules.start()
         try:
             # When one of these ends, which only a fault of ours brings about, the stage ends with it.
             async with asyncio.TaskGroup() as group:
                 lookers = [group.create_task(coverage.run())]
                 lookers += [group.create_task(reader.run()) for _ in range(own.reads_concurrency_max)]
-                await evaluators.run(ready, stop)
+                await member.run(work, ready, stop)
                 for looker in lookers:
                     looker.cancel()
         except* ThreadlineError as failures:
