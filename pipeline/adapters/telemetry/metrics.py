@@ -243,6 +243,9 @@ SINKS_DELETED_ROWS: Final = Counter(
     "Rows deleted on purpose by the sink, by reason: past their retention, or come back after an erasure.",
     ["reason"],
 )
+SINKS_BROKER_RETRIES: Final = Counter(
+    "threadline_sinks_broker_retries_total", "Times Kafka had to be asked again for records."
+)
 SINKS_HELD: Final = Counter(
     "threadline_sinks_held_total", "Times a partition had to wait for a newer sink: its schema is newer.", ["topic"]
 )
