@@ -23,6 +23,14 @@ SECONDS_MAX = 30.0
 TOO_NEW = b"new"
 
 
+@pytest.fixture
+def settings(settings: KafkaSettings) -> KafkaSettings:
+    # The embedded broker answers who joins only when all have: the wait must not be longer than a request's.
+    return settings.model_copy(
+        update={"session_timeout_ms": 3000, "heartbeat_interval_ms": 500, "request_timeout_ms": 30_000}
+    )
+
+
 class Keeping:
     """Takes every record, commits at each step, and cannot read what is too new until it is told to."""
 
