@@ -1,7 +1,7 @@
 // What a workspace sets, and who asks.
 
 import * as api from "./api.js";
-import { length } from "./format.js";
+import { plural } from "./format.js";
 import { KeyForm } from "./key_form.js";
 import { html, useEffect, useState } from "./library.js";
 import { useLoad } from "./loading.js";
@@ -81,5 +81,6 @@ function readable(iso) {
   const found = /^PT(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?$/.exec(iso);
   if (!found) return iso;
   const [hours, minutes, seconds] = found.slice(1).map((part) => Number(part ?? 0));
-  return length(((hours * 60 + minutes) * 60 + seconds) * 1000);
+  return [[hours, "hour"], [minutes, "minute"], [seconds, "second"]].filter(([count]) => count)
+    .map(([count, unit]) => plural(count, unit)).join(" ");
 }

@@ -32,7 +32,7 @@ export function Turn({ turn, projectId, isFirst, isCurrent, isAwaited, reload, a
   }));
   return html`
     <article ref=${node} class="turn ${isCurrent ? "current" : ""}" data-trace=${turn.id} onClick=${choose}
-      aria-label="Turn">
+      aria-label="Turn of ${clock(turn.start_time)}">
       ${isFirst && html`<${System} input=${whole.input} />`}
       <${Bubble} side="user" value=${whole.input} note=${clock(turn.start_time)} />
       <${Answer} turn=${{ ...turn, output: whole.output }} isAwaited=${isAwaited} />
