@@ -13,7 +13,8 @@ Open = Callable[..., Page]
 
 def test_charts_show_what_happened_and_say_the_same_as_a_table(api: Api, open_page: Open) -> None:
     [trace_id, _] = api.log("one", ("x", "y"), ("x", "y"))
-    api.call("PUT", f"traces/{trace_id}/feedback-scores", {"name": "truth", "value": 0, "source": "sdk"})
+    score = {"name": "truth", "value": 0, "source": "sdk", "project_name": api.project}
+    api.call("PUT", f"traces/{trace_id}/feedback-scores", score)
     api.log("two", ("x", "y"))
     api.close("two")
 

@@ -6,7 +6,7 @@ import { go } from "./address.js";
 import { Evaluations } from "./evaluations.js";
 import { day, length, money, moment, number, plural } from "./format.js";
 import { IconButton } from "./icons.js";
-import { html, useEffect, useLayoutEffect, useRef, useState } from "./library.js";
+import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./library.js";
 import { useKeys } from "./keyboard.js";
 import { useLoad, useWhileVisible } from "./loading.js";
 import { notice } from "./notice.js";
@@ -25,12 +25,13 @@ const NEAR_END_PIXELS = 120;
 
 export function Conversation({ projectId, threadId, scoreNames, regime, heard }) {
   const [pages, setPages] = useState(1);
+  const same = useSame();
   const loaded = useLoad(async (signal) => {
     const [thread, ...turns] = await Promise.all([
       api.thread(projectId, threadId, signal),
       ...Array.from({ length: pages }, (_, at) => api.turns(projectId, threadId, { page: at + 1, size: PAGE_TURNS, signal })),
     ]);
-    return { thread, total: turns[0].total, turns: distinct(turns.flatMap((page) => page.content)).reverse() };
+    return { thread, total: turns[0].total, turns: same(distinct(turns.flatMap((page) => page.content)).reverse()) };
   }, [projectId, threadId, pages]);
   const kept = useKept(loaded.value, threadId);
   const [isAside, setAside] = useState(false);
@@ -70,6 +71,25 @@ function useKept(value, threadId) {
   if (value) last.current = { threadId, value };
   return last.current?.threadId === threadId ? last.current.value : null;
 }
+
+// A turn that says what it said before is the same object, so that it is not drawn again.
+function useSame() {
+  const known = useRef(new Map());
+  return (turns) => {
+    const read = turns.map((turn) => {
+      const text = JSON.stringify(turn);
+      const before = known.current.get(turn.id);
+      return before?.text === text ? before : { text, turn };
+    });
+    known.current = new Map(read.map((each) => [each.turn.id, each]));
+    return read.map(({ turn }) => turn);
+  };
+}
+
+// Only what its turn shows draws it again: to draw five hundred takes long enough to be felt.
+const Entry = (given) => useMemo(() => html`<${Turn} ...${given} />`, [
+  given.turn, given.isFirst, given.isCurrent, given.isAwaited, given.scoreNames, may("annotate"), may("ingest"),
+]);
 
 // Pages may overlap when turns came in between.
 const distinct = (turns) => [...new Map(turns.map((turn) => [turn.id, turn])).values()];
@@ -153,7 +173,7 @@ function Flow({ projectId, thread, turns, total, more, reload, scoreNames }) {
           Show earlier turns (${number(total - turns.length)} more)</button>`}
         ${turns.map((turn, at) => html`
           <${Gap} key=${`gap ${turn.id}`} before=${turns[at - 1]} turn=${turn} />
-          <${Turn} key=${turn.id} turn=${turn} projectId=${projectId} isFirst=${at === 0 && total === turns.length}
+          <${Entry} key=${turn.id} turn=${turn} projectId=${projectId} isFirst=${at === 0 && total === turns.length}
             isCurrent=${turn.id === chosen} isAwaited=${thread.status === "active"} choose=${() => setCurrent(turn.id)} reload=${reload}
               scoreNames=${scoreNames}
             arm=${(id, given) => { acts.current.set(id, given); return () => acts.current.delete(id); }} />`)}
