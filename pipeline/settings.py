@@ -16,6 +16,8 @@ from pipeline.errors import InvalidSettings
 
 TIMEOUT_VARIABLE: Final = "OPIK_TRACE_THREAD_TIMEOUT_TO_MARK_AS_INACTIVE"
 TIMEOUT_MS_MAX: Final = 7 * 24 * 3600 * 1000
+TIMEOUT_MS_UNSET: Final = 15 * 60 * 1000
+"""The thread timeout where no setting record says one."""
 _UNITS_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION: Final = re.compile(r"(\d+)\s*(ms|s|m|h|d)")
 

@@ -49,9 +49,11 @@ async def page(reader: Reader, workspace: str, wanted: Page, *, name: str | None
     statement = _statement(workspace)
     if name:
         statement.where(f"position(lowerUTF8(name), lowerUTF8({statement.bind(name, 'String')})) > 0")
-    total = (await reader.rows(statement, "SELECT count() AS total FROM listed"))[0]["total"]
     size, offset = statement.bind(wanted.size, "UInt32"), statement.bind(wanted.offset, "UInt32")
-    rows = await reader.rows(statement, "SELECT * FROM listed", f"{order} LIMIT {size} OFFSET {offset}")
+    rows = await reader.rows(
+        statement, "SELECT *, count() OVER () AS total FROM listed", f"{order} LIMIT {size} OFFSET {offset}"
+    )
+    total = rows[0]["total"] if rows else await _count(reader, statement, wanted)
     return PageOf(
         page=wanted.number, size=len(rows), total=total, content=[_project(row) for row in rows],
         sortable_by=list(SORTS),
@@ -66,6 +68,13 @@ async def project(reader: Reader, workspace: str, identity: UUID) -> Project:
     if not rows:
         raise Unknown(f"Project not found: {identity}")
     return _project(rows[0])
+
+
+async def _count(reader: Reader, statement: Statement, wanted: Page) -> int:
+    """Return how many projects there are, when the page has none to say it: the first page then has none either."""
+    if wanted.number == 1:
+        return 0
+    return int((await reader.rows(statement, "SELECT count() AS total FROM listed"))[0]["total"])
 
 
 def _statement(workspace: str) -> Statement:

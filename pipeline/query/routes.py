@@ -34,7 +34,7 @@ from pipeline.query.scores import thread_score_names
 from pipeline.query.sessions import sessions_of
 from pipeline.query.statement import Scope
 from pipeline.query.stats import thread_stats, trace_stats
-from pipeline.query.workspaces import Regimes, setting_of
+from pipeline.query.workspaces import Regimes, default_setting, setting_of
 from pipeline.settings import QuerySettings
 
 BODIES_BYTES_MAX: Final = 32 * 1024 * 1024
@@ -77,6 +77,7 @@ class Query:
         self._client: Final = client
         self._workspace_bytes_max: Final = workspace_bytes_max
         self._reader: Final = Reader(client, settings, clock)
+        self._default_is_lenient: Final = lenient
         self._regimes: Final = Regimes(self._reader, clock, lenient=lenient)
         self._bodies: Final = ByteBudget(BODIES_BYTES_MAX, retry_after_seconds=1)
 
@@ -130,6 +131,7 @@ class Query:
             "/v1/private/projects/{id}/overview": self._overview,
             "/v1/private/auth/workspace": self._workspace_name,
             "/v1/private/workspaces/configurations": self._configuration,
+            "/v1/private/workspaces/configurations/defaults": self._default_configuration,
         }
         post: dict[str, Endpoint] = {
             "/v1/private/traces/search": self._trace_search,
@@ -288,6 +290,11 @@ class Query:
 
     async def _configuration(self, request: Request) -> Response:
         return _json(configuration_of(await setting_of(self._reader, self._workspace(request))))
+
+    async def _default_configuration(self, request: Request) -> Response:
+        """Answer what holds where the workspace has set nothing of its own."""
+        self._workspace(request)
+        return _json(configuration_of(await default_setting(self._reader, lenient=self._default_is_lenient)))
 
     async def _auth(self, request: Request) -> Response:
         self._workspace(request)

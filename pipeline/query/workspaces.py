@@ -12,6 +12,7 @@ from pipeline.adapters.clock import Clock
 from pipeline.adapters.telemetry import logs
 from pipeline.events.controls import SETTING_DECODER, Setting
 from pipeline.query.reader import Reader
+from pipeline.settings import TIMEOUT_MS_UNSET
 
 REGIME_SECONDS_MAX: Final = 1.0
 """How old a workspace's score regime may be that reads go by."""
@@ -39,6 +40,15 @@ class _Regime(NamedTuple):
 async def setting_of(reader: Reader, workspace: str) -> Setting:
     """Return the newest setting of a workspace; one that says nothing where there is none."""
     return (await _settings(reader, workspace)).get(workspace, Setting(workspace=workspace))
+
+
+async def default_setting(reader: Reader, *, lenient: bool) -> Setting:
+    """Return what holds in a workspace that has set nothing; `lenient` is the regime where no setting says one."""
+    said = (await _settings(reader, _OF_ALL)).get(_OF_ALL, Setting())
+    return Setting(
+        timeout_ms=said.timeout_ms or TIMEOUT_MS_UNSET,
+        score_regime=said.score_regime or ("lenient" if lenient else "strict"),
+    )
 
 
 class Regimes:

@@ -12,10 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from pipeline.events.controls import ScoreRegime, Setting
-from pipeline.settings import TIMEOUT_MS_MAX
-
-TIMEOUT_MS_UNSET: Final = 15 * 60 * 1000
-"""The timeout of a partition in which no setting has been written yet."""
+from pipeline.settings import TIMEOUT_MS_MAX, TIMEOUT_MS_UNSET
 
 _KEY: Final = b"setting\t"
 _SEPARATOR: Final = b"\t"

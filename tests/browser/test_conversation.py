@@ -177,15 +177,24 @@ def test_new_turns_appear_and_gaps_are_said(api: Api, open_page: Open) -> None:
 
 
 def test_a_narrow_screen_shows_the_list_then_the_conversation(api: Api, open_page: Open) -> None:
-    api.log("narrow", ("Small?", "Yes."))
+    api.log("narrow", *[(f"question {number}", f"answer {number}") for number in range(12)])
     page = open_page(size=(390, 780))
     expect(page.get_by_role("link", name="narrow")).to_be_visible()
     shown = "[...document.querySelectorAll('td')].filter((cell) => getComputedStyle(cell).display !== 'none').length"
     assert page.evaluate(shown) == 5  # status, id, first and last message, last activity
 
     page.get_by_role("link", name="narrow").click()
-    expect(page.get_by_role("log", name="Messages")).to_contain_text("Yes.")
+    newest = page.get_by_role("log", name="Messages").get_by_text("answer 11")
+    expect(newest).to_be_in_viewport()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+    aside = page.get_by_role("button", name="Scores, tags, comments and sessions")
+    expect(page.get_by_label("About this thread")).to_be_hidden()
+    aside.click()
+    expect(page.get_by_label("Add a comment")).to_be_in_viewport()
+    expect(newest).to_be_hidden()
+    aside.click()
+    expect(newest).to_be_in_viewport()
     page.get_by_role("button", name="Back to the list").click()
 
     expect(page.get_by_role("link", name="narrow")).to_be_visible()

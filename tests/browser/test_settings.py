@@ -37,6 +37,8 @@ def test_the_timeout_and_the_regime_of_scores_are_set_for_the_workspace(open_pag
     expect(page.get_by_role("heading", name="No conversations yet")).to_be_visible()
     page.get_by_role("link", name="Settings").click()
 
+    expect(page.get_by_label("A thread is inactive")).to_contain_text("As the installation says: 10 minutes")
+    expect(page.get_by_label("Scores of conversations")).to_contain_text("As the installation says: strict")
     page.get_by_label("A thread is inactive").select_option(label="30 minutes")
     page.get_by_label("Scores of conversations").select_option("lenient")
     page.get_by_role("button", name="Save").click()

@@ -148,6 +148,23 @@ def test_pages_hold_every_thread_once_while_new_ones_come_in(api: Api, open_page
     expect(page.get_by_role("link", name="late-3", exact=True)).to_be_visible()
 
 
+def test_the_address_names_the_project_and_the_one_looked_at_last_comes_first(api: Api, open_page: Open) -> None:
+    api.log("mine", ("x", "y"))
+    page = open_page()
+    expect(page.get_by_role("row", name="mine")).to_be_visible()
+    other = Api(api.base_url, f"{api.project} 2", key=api.key)
+    other.log("other", ("x", "y"))
+    other.wait_for_threads()
+
+    page.get_by_role("link", name="Threadline").click()  # an address without a project
+
+    page.wait_for_url(f"**project={api.project_id()}*")
+    expect(page.get_by_role("row", name="mine")).to_be_visible()
+    expect(page.get_by_role("combobox", name="Project").locator("option", has_text=other.project)).to_be_attached()
+    page.get_by_role("combobox", name="Project").select_option(label=other.project)
+    expect(page.get_by_role("row", name="other")).to_be_visible()
+
+
 def total(api: Api) -> int:
     return int(api.call("GET", f"traces/threads?project_name={quote(api.project)}&size=1")["total"])
 

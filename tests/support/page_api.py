@@ -25,6 +25,7 @@ class Api:
     def __init__(self, base_url: str, project: str = PROJECT, *, key: str = "") -> None:
         self.base_url = base_url
         self.project = project
+        self.key = key
         self._headers = {"Content-Type": "application/json", **({"Authorization": key} if key else {})}
         self._threads: set[str] = set()
 

@@ -57,8 +57,8 @@ export function Comments({ comments = [], add, edit, remove }) {
     set("");
   };
   return html`
-    <ul class="plain comments">${comments.map((comment) => html`
-      <${Comment} key=${comment.id} comment=${comment} edit=${edit} remove=${remove} />`)}</ul>
+    ${comments.length > 0 && html`<ul class="plain comments">${comments.map((comment) => html`
+      <${Comment} key=${comment.id} comment=${comment} edit=${edit} remove=${remove} />`)}</ul>`}
     <form class="comment-form" onSubmit=${submit}><${Writes}>
       <textarea rows="2" aria-label="Add a comment" placeholder="Add a comment" value=${draft}
         onInput=${(event) => set(event.target.value)} onKeyDown=${submitOnControlEnter}></textarea>

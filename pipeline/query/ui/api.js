@@ -146,6 +146,10 @@ export const editComment = (kind, commentId, text) =>
   call("PATCH", `${kind}/comments/${commentId}`, { body: { text } });
 export const deleteComment = (kind, commentId) => call("POST", `${kind}/comments/delete`, { body: { ids: [commentId] } });
 
+// What holds where the workspace has set nothing; `configuration` is what it set itself.
+export const defaults = (signal) => call("GET", "workspaces/configurations/defaults", { signal });
+export const configurationInForce = async (signal) =>
+  Object.assign({}, ...await Promise.all([defaults(signal), configuration(signal)]));
 export const configuration = (signal) => call("GET", "workspaces/configurations", { signal });
 export const configure = (wanted) => call("PUT", "workspaces/configurations", { body: wanted });
 

@@ -10,7 +10,8 @@ const HEIGHT = 150;
 const EDGE = { left: 44, right: 8, top: 10, bottom: 22 };
 const LINES = 3;
 
-export function Chart({ title, note, starts, series, write }) {
+// Where `counts` is set, zeros everywhere mean that nothing happened; elsewhere zero is a figure like others.
+export function Chart({ title, note, starts, series, write, counts = false }) {
   const [at, setAt] = useState(null);
   const box = useRef();
   const width = useWidth(box);
@@ -24,7 +25,7 @@ export function Chart({ title, note, starts, series, write }) {
     setAt(Math.min(Math.max(Math.round(share * (starts.length - 1)), 0), starts.length - 1));
   };
   const step = at ?? starts.length - 1;
-  const isEmpty = series.every(({ values }) => values.every((value) => !value));
+  const isEmpty = series.every(({ values }) => values.every((value) => value === null || (counts && value === 0)));
   return html`
     <figure class="chart">
       <figcaption><h3>${title}</h3>
@@ -37,7 +38,7 @@ export function Chart({ title, note, starts, series, write }) {
         onPointerLeave=${() => setAt(null)}>
         ${Array.from({ length: LINES + 1 }, (_, line) => least + ((most - least) * line) / LINES).map((value) => html`
           <g key=${value}><path class="grid" d="M${EDGE.left} ${y(value)}H${width - EDGE.right}" />
-            <text x=${EDGE.left - 6} y=${y(value) + 4} text-anchor="end">${write(value)}</text></g>`)}
+            ${!isEmpty && html`<text x=${EDGE.left - 6} y=${y(value) + 4} text-anchor="end">${write(value)}</text>`}</g>`)}
         <text x=${EDGE.left} y=${HEIGHT - 5}>${moment(starts[0])}</text>
         <text x=${width - EDGE.right} y=${HEIGHT - 5} text-anchor="end">${moment(starts.at(-1))}</text>
         ${series.map(({ name, values }, number) => html`

@@ -6,7 +6,7 @@ import { go } from "./address.js";
 import { Evaluations } from "./evaluations.js";
 import { day, length, money, moment, number, plural } from "./format.js";
 import { IconButton } from "./icons.js";
-import { html, useEffect, useLayoutEffect, useRef, useState } from "./library.js";
+import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./library.js";
 import { useKeys } from "./keyboard.js";
 import { useLoad, useWhileVisible } from "./loading.js";
 import { notice } from "./notice.js";
@@ -25,14 +25,16 @@ const NEAR_END_PIXELS = 120;
 
 export function Conversation({ projectId, threadId, scoreNames, regime, heard }) {
   const [pages, setPages] = useState(1);
+  const same = useSame();
   const loaded = useLoad(async (signal) => {
     const [thread, ...turns] = await Promise.all([
       api.thread(projectId, threadId, signal),
       ...Array.from({ length: pages }, (_, at) => api.turns(projectId, threadId, { page: at + 1, size: PAGE_TURNS, signal })),
     ]);
-    return { thread, total: turns[0].total, turns: distinct(turns.flatMap((page) => page.content)).reverse() };
+    return { thread, total: turns[0].total, turns: same(distinct(turns.flatMap((page) => page.content)).reverse()) };
   }, [projectId, threadId, pages]);
   const kept = useKept(loaded.value, threadId);
+  const [isAside, setAside] = useState(false);
   const { shown, change, unconfirmed } = usePending(kept?.thread, loaded.reload);
   // Sessions tell of beginnings and ends only; what is said in between is looked for while someone looks at it.
   // Who reads back through many pages waits for new turns a little longer.
@@ -56,8 +58,8 @@ export function Conversation({ projectId, threadId, scoreNames, regime, heard })
   });
   const parts = { projectId, thread: shown, change, setStatus, regime, scoreNames, reload: loaded.reload };
   return html`
-    <div class="talk">
-      <${Head} ...${parts} unconfirmed=${unconfirmed} />
+    <div class=${isAside ? "talk aside" : "talk"}>
+      <${Head} ...${parts} unconfirmed=${unconfirmed} isAside=${isAside} setAside=${setAside} />
       <${Flow} key=${threadId} ...${parts} turns=${kept.turns} total=${kept.total} more=${() => setPages(pages + 1)} />
       <${Side} ...${parts} />
     </div>`;
@@ -70,15 +72,34 @@ function useKept(value, threadId) {
   return last.current?.threadId === threadId ? last.current.value : null;
 }
 
+// A turn that says what it said before is the same object, so that it is not drawn again.
+function useSame() {
+  const known = useRef(new Map());
+  return (turns) => {
+    const read = turns.map((turn) => {
+      const text = JSON.stringify(turn);
+      const before = known.current.get(turn.id);
+      return before?.text === text ? before : { text, turn };
+    });
+    known.current = new Map(read.map((each) => [each.turn.id, each]));
+    return read.map(({ turn }) => turn);
+  };
+}
+
+// Only what its turn shows draws it again: to draw five hundred takes long enough to be felt.
+const Entry = (given) => useMemo(() => html`<${Turn} ...${given} />`, [
+  given.turn, given.isFirst, given.isCurrent, given.isAwaited, given.scoreNames, may("annotate"), may("ingest"),
+]);
+
 // Pages may overlap when turns came in between.
 const distinct = (turns) => [...new Map(turns.map((turn) => [turn.id, turn])).values()];
 
 const Gone = () => html`
   <${State} title="No such thread"><p>It was deleted, its traces moved to another thread, or it is not stored yet.</p>
     <button type="button" class="action"
-      onClick=${() => go({ thread: null, trace: null })}>Back to the list</button></${State}>`;
+      onClick=${() => go({ thread: null, trace: null, span: null })}>Back to the list</button></${State}>`;
 
-function Head({ thread, setStatus, unconfirmed }) {
+function Head({ thread, setStatus, unconfirmed, isAside, setAside }) {
   const active = thread.status === "active";
   const flip = () => setStatus(active ? "inactive" : "active");
   useKeys({ i: () => ifAllowed("annotate", flip) });
@@ -88,7 +109,7 @@ function Head({ thread, setStatus, unconfirmed }) {
   };
   return html`
     <header class="talk-head">
-      <${IconButton} icon="back" label="Back to the list" act=${() => go({ thread: null, trace: null })} />
+      <${IconButton} icon="back" label="Back to the list" act=${() => go({ thread: null, trace: null, span: null })} />
       <div class="named">
         <h2 title=${thread.id}>${oneLine(thread.id)}</h2>
         <p class="facts">
@@ -104,6 +125,8 @@ function Head({ thread, setStatus, unconfirmed }) {
       <${Writes}><button type="button" class="action" onClick=${flip}
         title=${active ? "Ends this session; the next message begins a new one (i)" : "Makes the thread active again (i)"}>
         ${active ? "Mark as inactive" : "Reopen"}</button></${Writes}>
+      <${IconButton} icon="panel" label="Scores, tags, comments and sessions" className="to-side" on=${isAside}
+        act=${() => setAside(!isAside)} />
     </header>`;
 }
 
@@ -150,8 +173,8 @@ function Flow({ projectId, thread, turns, total, more, reload, scoreNames }) {
           Show earlier turns (${number(total - turns.length)} more)</button>`}
         ${turns.map((turn, at) => html`
           <${Gap} key=${`gap ${turn.id}`} before=${turns[at - 1]} turn=${turn} />
-          <${Turn} key=${turn.id} turn=${turn} projectId=${projectId} isFirst=${at === 0 && total === turns.length}
-            isCurrent=${turn.id === chosen} choose=${() => setCurrent(turn.id)} reload=${reload}
+          <${Entry} key=${turn.id} turn=${turn} projectId=${projectId} isFirst=${at === 0 && total === turns.length}
+            isCurrent=${turn.id === chosen} isAwaited=${thread.status === "active"} choose=${() => setCurrent(turn.id)} reload=${reload}
               scoreNames=${scoreNames}
             arm=${(id, given) => { acts.current.set(id, given); return () => acts.current.delete(id); }} />`)}
         ${thread.status === "inactive" && html`<p class="divider">inactive</p>`}

@@ -1,7 +1,7 @@
 // Reading from the API into a view: what came last stays until something newer is there, and what fails for a while is
 // tried again.
 
-import { useCallback, useEffect, useRef, useState } from "./library.js";
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "./library.js";
 
 const AGAIN_MS = 3000;
 const NOTHING = { value: undefined, error: null, loading: true };
@@ -53,7 +53,8 @@ export function useLoad(read, deps) {
     if (reading.current === mine) reading.current = null;
     return value;
   }
-  useEffect(() => {
+  // The request leaves before anything is painted.
+  useLayoutEffect(() => {
     seen.current = null;
     again();
     return () => {
@@ -68,6 +69,12 @@ export function useLoad(read, deps) {
   }, [state.error, again]);
   const current = state.of === again ? state : NOTHING;
   return { value: current.value, error: current.error, loading: current.loading, reload };
+}
+
+// Draws again every so often, for what says how long ago something was.
+export function useTicks(everyMs) {
+  const [, set] = useState(0);
+  useWhileVisible(() => set((count) => count + 1), everyMs);
 }
 
 // Calls `act` every so often while the tab is looked at, and when it is looked at again.

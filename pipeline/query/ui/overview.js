@@ -36,14 +36,14 @@ export function Overview({ address, projectId, heard }) {
         <${Figure} name="Dead letters" value=${number(sum(value.dead_letters, "letters"))} />
       </dl>
       <div class="charts">
-        <${Chart} title="Sessions" note=${per} starts=${value.starts} write=${number} series=${value.threads} />
-        <${Chart} title="Traffic" note=${per} starts=${value.starts} write=${number} series=${value.traces} />
+        <${Chart} counts title="Sessions" note=${per} starts=${value.starts} write=${number} series=${value.threads} />
+        <${Chart} counts title="Traffic" note=${per} starts=${value.starts} write=${number} series=${value.traces} />
         <${Chart} title="Close delay" note="from the deadline to the published close" starts=${value.starts}
           write=${length}
           series=${value.close_delay_ms.map((each) => ({ ...each, label: { p50: "median", p99: "99 of 100" }[each.name] }))} />
         <${Chart} title="Scores" note="average ${per}" starts=${value.starts} write=${number}
           series=${value.scores} />
-        <${Chart} title="Dead letters" note="${per}, of the whole workspace" starts=${value.starts} write=${number}
+        <${Chart} counts title="Dead letters" note="${per}, of the whole workspace" starts=${value.starts} write=${number}
           series=${value.dead_letters} />
       </div>
     </div>`;

@@ -1,7 +1,7 @@
 // The page: the bar on top, and under it what the address names.
 
 import * as api from "./api.js";
-import { go, link, useAddress } from "./address.js";
+import { link, useAddress } from "./address.js";
 import { Conversation } from "./conversation.js";
 import { IconButton } from "./icons.js";
 import { KEYS, useKeys } from "./keyboard.js";
@@ -9,6 +9,7 @@ import { html, render, useEffect, useRef, useState } from "./library.js";
 import { useLive } from "./live.js";
 import { useLoad, useWhileVisible } from "./loading.js";
 import { Notice } from "./notice.js";
+import { ProjectChoice, useProject } from "./project.js";
 import { learn } from "./rights.js";
 import { Failed, Loading, NoProject } from "./states.js";
 import { oneLine } from "./text.js";
@@ -27,7 +28,8 @@ function Page() {
   const refused = [caller.error, projects.error].find((error) => error?.refuses);
   const known = projects.value?.content ?? [];
   useWhileVisible(projects.reload, refused ? 0 : known.length ? PROJECTS_REFRESH_MS : FIRST_PROJECT_MS);
-  const projectId = refused ? undefined : address.project ?? known[0]?.id;
+  const shown = useProject(address, projects.value?.content);
+  const projectId = refused ? undefined : shown;
   const view = VIEWS[address.view] ? address.view : "threads";
   const [helping, setHelping] = useState(false);
   useKeys({ "?": () => setHelping(true) });
@@ -43,8 +45,10 @@ function Page() {
   });
   // First the list, then the names of columns: side by side storage would take twice as long for what is waited for.
   const names = useLoad((signal) => (list.value ? api.scoreNames(projectId, signal) : undefined), [projectId, list.value?.total]);
-  const scoreNames = useSteady(names.value?.scores.map(({ name }) => name));
-  const regime = useLoad((signal) => (refused ? undefined : api.configuration(signal)), [view, Boolean(refused)]).value?.thread_score_regime;
+  const scoreNames = useSteady(projectId, names.value?.scores.map(({ name }) => name), list.rows);
+  const isRead = !refused && Boolean(list.value ?? list.error);
+  const configuration = useLoad((signal) => (isRead ? api.configurationInForce(signal) : undefined), [view, isRead]);
+  const regime = configuration.value?.thread_score_regime;
 
   const shared = { address, projectId, list, scoreNames, regime, heard };
   return html`
@@ -53,7 +57,7 @@ function Page() {
         height="22" />Threadline</a>
       <${ProjectChoice} projects=${known} projectId=${projectId} />
       <nav class="views" aria-label="Views">${Object.entries(VIEWS).map(([name, label]) => html`
-        <a href=${link({ view: name === "threads" ? null : name, thread: null, trace: null })}
+        <a href=${link({ view: name === "threads" ? null : name, thread: null, trace: null, span: null })}
           aria-current=${name === view ? "page" : undefined}>${label}</a>`)}</nav>
       <${Stands} stands=${stands} error=${refused ?? projects.error ?? list.error} />
       <${IconButton} icon="sun" label="Dark or light" act=${theme.flip} />
@@ -64,11 +68,12 @@ function Page() {
     <${Notice} />`;
 }
 
-// While names are read again, the columns stay.
-function useSteady(names) {
-  const last = useRef([]);
-  if (names) last.current = names;
-  return last.current;
+// While names are read again, the columns stay; before they are read, those of the rows have one.
+function useSteady(projectId, names, rows = []) {
+  const last = useRef({});
+  if (names) last.current = { projectId, names };
+  if (last.current.projectId === projectId) return last.current.names;
+  return [...new Set(rows.flatMap((thread) => (thread.feedback_scores ?? []).map(({ name }) => name)))].sort();
 }
 
 function View({ view, projects, refused, ...shared }) {
@@ -87,8 +92,8 @@ function View({ view, projects, refused, ...shared }) {
 
 function Panes({ address, projectId, list, scoreNames, regime, heard }) {
   if (address.trace) {
-    return html`<${Later} load=${() => import("./trace.js")} name="Trace" key=${address.trace} projectId=${projectId}
-      traceId=${address.trace}
+    return html`<${Later} load=${() => import("./trace.js")} name="Trace" key=${address.trace} address=${address}
+      projectId=${projectId} traceId=${address.trace}
       scoreNames=${scoreNames} />`;
   }
   return html`
@@ -110,13 +115,6 @@ function Later({ load, name, ...given }) {
     error=${new Error("This part of the page could not be fetched. Reload the page.")} />`;
   return found.view ? html`<${found.view} ...${given} />` : html`<${Loading} what=${name.toLowerCase()} />`;
 }
-
-const ProjectChoice = ({ projects, projectId }) => projects.length > 0 && html`
-  <label class="project"><span class="unseen">Project</span>
-    <select value=${projectId}
-      onChange=${(event) => go({ project: event.target.value, thread: null, trace: null, page: null, until: null })}>
-      ${projects.map(({ id, name }) => html`<option key=${id} value=${id}>${oneLine(name, 80)}</option>`)}
-    </select></label>`;
 
 function Stands({ stands, error }) {
   const [kind, text] = error?.refuses ? ["", "No access"] : error ? ["off", "Trying again"]

@@ -26,7 +26,7 @@ export function ScoreChip({ score, remove }) {
 }
 
 // Scores in full, with their reasons.
-export const ScoreList = ({ scores, remove }) => html`
+export const ScoreList = ({ scores, remove }) => scores.length > 0 && html`
   <ul class="plain">${scores.map((score) => html`
     <li key=${score.name} class="score-row"><${ScoreChip} score=${score} remove=${remove} />
       ${score.reason && html`<p>${oneLine(score.reason, 500)}</p>`}

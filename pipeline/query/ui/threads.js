@@ -8,7 +8,7 @@ import { ago, length, money, number, plural } from "./format.js";
 import { Icon } from "./icons.js";
 import { useKeys } from "./keyboard.js";
 import { html, useEffect, useRef, useState } from "./library.js";
-import { useLoad, useWhileVisible } from "./loading.js";
+import { useLoad, useTicks, useWhileVisible } from "./loading.js";
 import { summary } from "./messages.js";
 import { ScoreChip } from "./scores.js";
 import { Failed, Loading, NoThread } from "./states.js";
@@ -22,6 +22,7 @@ const REFRESH_MS = 10_000;
 // What was told of before the page listened may not be stored yet: whoever sees nothing looks again sooner.
 const EMPTY_REFRESH_MS = 1500;
 const NEWS_MS = 500;
+const AGO_MS = 10_000;
 const AGAIN_MS = 1000;
 const UNSEEN_MS_MAX = 15_000;
 
@@ -93,6 +94,7 @@ function forgetOld(unseen) {
 
 export function Threads({ address, list, scoreNames, compact }) {
   const [building, setBuilding] = useState(false);
+  useTicks(AGO_MS);
   const conditions = readConditions(address.filters);
   const narrowed = Boolean(address.search || conditions.length);
   const chosen = useChosen(list.rows ?? [], address.thread);
@@ -134,13 +136,13 @@ function useChosen(rows, opened) {
     const next = rows[at < 0 ? 0 : Math.min(Math.max(at + by, 0), rows.length - 1)];
     if (!next) return;
     set(next.id);
-    if (opened) go({ thread: next.id, trace: null });
+    if (opened) go({ thread: next.id, trace: null, span: null });
     document.getElementById(rowId(next))?.scrollIntoView({ block: "nearest" });
   };
   useKeys({
     j: () => step(1), k: () => step(-1), Enter: () => { if (current && !opened) go({ thread: current }); },
     "/": () => document.getElementById("search")?.focus(),
-    ...(opened ? { Escape: () => { set(opened); go({ thread: null, trace: null }); } } : {}),
+    ...(opened ? { Escape: () => { set(opened); go({ thread: null, trace: null, span: null }); } } : {}),
   });
   return current;
 }
@@ -171,7 +173,7 @@ const unanswered = (thread) => (thread.status === "active" ? "no answer yet" : "
 const Narrow = ({ rows, chosen }) => html`
   <ul class="narrow plain">${rows.map((thread) => html`
     <li key=${thread.id} id=${rowId(thread)} class=${thread.id === chosen ? "chosen" : ""}>
-      <a href=${link({ thread: thread.id, trace: null })} aria-current=${thread.id === chosen ? "true" : undefined}>
+      <a href=${link({ thread: thread.id, trace: null, span: null })} aria-current=${thread.id === chosen ? "true" : undefined}>
         <span class="narrow-head"><${Status} status=${thread.status} /><span class="id">${oneLine(thread.id)}</span>
           <time class="soft" datetime=${thread.last_updated_at}>${ago(thread.last_updated_at)}</time></span>
         <span class="said">${first(thread) || "no input yet"}</span>

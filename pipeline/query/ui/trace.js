@@ -20,46 +20,62 @@ import { barOf, extentOf, rowsOf, treeOf } from "./tree.js";
 import { Remarks } from "./turn.js";
 
 const REFRESH_MS = 2500;
+const ADDRESS_MS = 300;
 const ROW_PIXELS = 32;
 const ROWS_BEYOND = 12;
 
-export function Trace({ projectId, traceId, scoreNames }) {
-  const loaded = useLoad(async (signal) => {
-    const [trace, spans] = await Promise.all([api.trace(traceId, signal), api.spans(projectId, traceId, signal)]);
-    return { trace, spans };
-  }, [projectId, traceId]);
+export function Trace({ address, projectId, traceId, scoreNames }) {
+  // Apart: what is written about the trace is looked for without reading its spans again, which may be thousands.
+  const traceLoad = useLoad((signal) => api.trace(traceId, signal), [traceId]);
+  const spansLoad = useLoad((signal) => api.spans(projectId, traceId, signal), [projectId, traceId]);
+  const error = traceLoad.error ?? spansLoad.error;
+  const reload = () => { traceLoad.reload(); spansLoad.reload(); };
   // One that still runs, or is not stored yet, is looked at again.
-  const isOver = loaded.value ? loaded.value.trace.end_time !== undefined : loaded.error?.status !== 404;
-  useWhileVisible(loaded.reload, isOver ? 0 : REFRESH_MS);
-  const [chosen, choose] = useState(null);
-  useKeys({ Escape: () => go({ trace: null }) });
-  if (loaded.error?.status === 404) return html`<${NotThere} />`;
-  if (loaded.error) return html`<${Failed} error=${loaded.error} retry=${loaded.reload} />`;
-  if (!loaded.value) return html`<${Loading} what="the trace" />`;
-  const { trace, spans } = loaded.value;
+  const isOver = traceLoad.value ? traceLoad.value.end_time !== undefined : error?.status !== 404;
+  useWhileVisible(reload, isOver ? 0 : REFRESH_MS);
+  const [wanted, choose] = useChosenSpan(address.span);
+  const leave = () => go({ trace: null, span: null });
+  useKeys({ Escape: leave });
+  if (error?.status === 404) return html`<${NotThere} leave=${leave} />`;
+  const [trace, spans] = [traceLoad.value, spansLoad.value];
+  if (!trace || !spans) {
+    return error ? html`<${Failed} error=${error} retry=${reload} />` : html`<${Loading} what="the trace" />`;
+  }
+  const chosen = spans.some((span) => span.id === wanted) ? wanted : null;
   return html`
     <div class="trace-view">
       <header class="talk-head">
-        <${IconButton} icon="back" label="Back to the conversation" act=${() => go({ trace: null })} />
+        <${IconButton} icon="back" label="Back to the conversation" act=${leave} />
         <div class="named"><h2>${oneLine(trace.name ?? trace.id)}</h2><${Facts} of=${trace}
           spans=${spans.length} /></div>
       </header>
       <${Waterfall} trace=${trace} spans=${spans} chosen=${chosen} choose=${choose} />
       <${chosen ? SpanDetail : TraceDetail} key=${chosen ?? trace.id} projectId=${projectId} trace=${trace}
         spanId=${chosen}
-        reload=${loaded.reload} scoreNames=${scoreNames} />
+        reload=${traceLoad.reload} scoreNames=${scoreNames} />
     </div>`;
 }
 
-const NotThere = () => html`
+// The span that is read is in the address once the hand rests: browsers take only so many addresses from a held key.
+function useChosenSpan(linked) {
+  const [chosen, choose] = useState(linked ?? null);
+  useEffect(() => {
+    const timer = setTimeout(() => go({ span: chosen }, { replace: true }), ADDRESS_MS);
+    return () => clearTimeout(timer);
+  }, [chosen]);
+  return [chosen, choose];
+}
+
+const NotThere = ({ leave }) => html`
   <${State} title="No such trace"><p>It was deleted, or is not stored yet.</p>
-    <button type="button" class="action" onClick=${() => go({ trace: null })}>Back</button></${State}>`;
+    <button type="button" class="action" onClick=${leave}>Back</button></${State}>`;
 
 const Facts = ({ of: shown, spans }) => html`
   <p class="facts">
     ${shown.type && html`<span class="type ${shown.type}">${shown.type}</span>`}
     <span>${day(shown.start_time)}, ${clock(shown.start_time)}</span>
     ${shown.duration !== undefined && html`<span>${length(shown.duration)}</span>`}
+    ${shown.ttft !== undefined && html`<span>first token after ${length(shown.ttft)}</span>`}
     ${spans !== undefined && html`<span>${plural(spans, "span")}</span>`}
     ${shown.model && html`<span>${oneLine(shown.model, 80)}</span>`}
     ${shown.provider && html`<span>${oneLine(shown.provider, 80)}</span>`}
@@ -79,13 +95,17 @@ function Waterfall({ trace, spans, chosen, choose }) {
   const shown = useShownRows(box, rows.length);
   const at = Math.max(0, rows.findIndex(({ span }) => span.id === (chosen ?? trace.id)));
 
+  const reveal = (place) => {
+    const { scrollTop, clientHeight } = box.current;
+    if (place * ROW_PIXELS < scrollTop) box.current.scrollTop = place * ROW_PIXELS;
+    else if ((place + 1) * ROW_PIXELS > scrollTop + clientHeight) box.current.scrollTop = (place + 1) * ROW_PIXELS - clientHeight;
+  };
+  useLayoutEffect(() => reveal(at), []); // a link may name a span far down
   const stand = (row) => {
     const place = Math.min(Math.max(row, 0), rows.length - 1);
     const { span } = rows[place];
     choose(span.id === trace.id ? null : span.id);
-    const { scrollTop, clientHeight } = box.current;
-    if (place * ROW_PIXELS < scrollTop) box.current.scrollTop = place * ROW_PIXELS;
-    else if ((place + 1) * ROW_PIXELS > scrollTop + clientHeight) box.current.scrollTop = (place + 1) * ROW_PIXELS - clientHeight;
+    reveal(place);
   };
   const fold = (id, wanted) => {
     const next = new Set(closed);

@@ -14,7 +14,7 @@ import { Refusal, Writes, ifAllowed } from "./rights.js";
 import { ScoreChip, ScoreForm, Thumbs, scoring } from "./scores.js";
 
 // `arm(id, acts)` hands the turn's acts to the keyboard.
-export function Turn({ turn, projectId, isFirst, isCurrent, reload, arm, scoreNames, choose }) {
+export function Turn({ turn, projectId, isFirst, isCurrent, isAwaited, reload, arm, scoreNames, choose }) {
   const node = useRef();
   const whole = useWhole(turn, node);
   const { shown, change, unconfirmed } = usePending(turn, reload);
@@ -32,10 +32,10 @@ export function Turn({ turn, projectId, isFirst, isCurrent, reload, arm, scoreNa
   }));
   return html`
     <article ref=${node} class="turn ${isCurrent ? "current" : ""}" data-trace=${turn.id} onClick=${choose}
-      aria-label="Turn">
+      aria-label="Turn of ${clock(turn.start_time)}">
       ${isFirst && html`<${System} input=${whole.input} />`}
       <${Bubble} side="user" value=${whole.input} note=${clock(turn.start_time)} />
-      <${Answer} turn=${{ ...turn, output: whole.output }} />
+      <${Answer} turn=${{ ...turn, output: whole.output }} isAwaited=${isAwaited} />
       <footer class="review">
         <${Writes}><${Thumbs} value=${thumb} rate=${rate} />
           <${IconButton} icon="star" label="Score this answer" act=${() => toggle("score")} on=${drawer === "score"} />
@@ -83,13 +83,13 @@ function System({ input }) {
     text=${text} /></details>`;
 }
 
-function Answer({ turn }) {
+function Answer({ turn, isAwaited }) {
   if (turn.error_info) {
     return html`<div class="bubble assistant error"><${ErrorShown} error=${turn.error_info} /><${Took} turn=${turn} />
       ${turn.output !== undefined && html`<${Parts} parts=${said(turn.output, "assistant")} />`}</div>`;
   }
   if (turn.output === undefined && turn.end_time === undefined) {
-    return html`<div class="bubble assistant waiting"><p>Waiting for the answer</p></div>`;
+    return html`<div class="bubble assistant waiting"><p>${isAwaited ? "Waiting for the answer" : "no answer"}</p></div>`;
   }
   const took = [turn.end_time && clock(turn.end_time), turn.duration !== undefined && `took ${length(turn.duration)}`];
   return html`<${Bubble} side="assistant" value=${turn.output} note=${took.filter(Boolean).join(" · ")} />`;

@@ -46,6 +46,18 @@ async def test_a_workspace_that_has_set_nothing_reads_an_empty_object(
     assert (answer.status, answer.json, log.workspace != "another") == (200, {}, True)
 
 
+async def test_what_holds_where_nothing_was_set_is_that_of_all_workspaces_else_15_minutes_and_strict(
+    writer: ClickHouse, reads: Reads
+) -> None:
+    assert (await reads.get(f"{PATH}/defaults")).json == {TIMEOUT: "PT15M", "thread_score_regime": "strict"}
+
+    await store(writer, setting(None, 1, timeout_ms=60_000, score_regime="lenient"))
+    try:
+        assert (await reads.get(f"{PATH}/defaults")).json == {TIMEOUT: "PT1M", "thread_score_regime": "lenient"}
+    finally:
+        await store(writer, setting(None, 2))  # other tests share these tables
+
+
 async def test_the_newest_setting_of_the_workspace_is_read_whole(log: Log, writer: ClickHouse, reads: Reads) -> None:
     newest = setting(log.workspace, 9, timeout_ms=1_800_000, score_regime="strict", color_map={"a": "#f00"})
     await store(writer, newest, setting(log.workspace, 8, timeout_ms=5000, truncation_on_tables=True), setting(None))

@@ -3,8 +3,8 @@ from itertools import permutations
 import pytest
 
 from pipeline.events.controls import ScoreRegime, Setting
-from pipeline.settings import TIMEOUT_MS_MAX
-from pipeline.stream.timeouts import TIMEOUT_MS_UNSET, Timeouts, is_setting_key, is_valid, setting_key
+from pipeline.settings import TIMEOUT_MS_MAX, TIMEOUT_MS_UNSET
+from pipeline.stream.timeouts import Timeouts, is_setting_key, is_valid, setting_key
 from tests.unit.stream.logs import key
 
 MINE, OTHER = key("a", "mine"), key("a", "other")

@@ -85,6 +85,7 @@ NEEDS = {
         f"GET {BASE}/traces/threads/stats",
         f"GET {BASE}/traces/threads/feedback-scores/names",
         f"GET {BASE}/workspaces/configurations",
+        f"GET {BASE}/workspaces/configurations/defaults",
         f"GET {BASE}/spans/{{id}}",
         f"GET {BASE}/traces/{{id}}",
         f"POST {BASE}/projects/retrieve",
