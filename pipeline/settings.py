@@ -118,6 +118,7 @@ class GatewaySettings(BaseSettings):
     )
     body_bytes_max: int = Field(64 * 1024 * 1024, ge=1024, description="Largest request body, decompressed.")
     body_idle_seconds_max: float = Field(30.0, gt=0, description="A body of which nothing comes for so long is a 408.")
+    body_seconds_max: float = Field(300.0, gt=0, description="A body that takes longer altogether is a 408.")
     head_bytes_max: int = Field(65_536, ge=4096, description="Largest request line and headers; larger is a 431.")
     head_seconds_max: float = Field(20.0, gt=0, description="Longest wait for the headers, from the first byte on.")
     event_bytes_max: int = Field(48 * 1024 * 1024, ge=1024, description="Largest encoded event.")

@@ -57,6 +57,7 @@ class Intake:
             bytes_max=self.settings.body_bytes_max,
             workspace=reception.workspace,
             idle_seconds_max=self.settings.body_idle_seconds_max,
+            seconds_max=self.settings.body_seconds_max,
         ) as body:
             yield body, reception
 
