@@ -137,3 +137,16 @@ def test_a_record_over_the_bound_is_too_large() -> None:
 
 def test_a_record_of_exactly_the_bound_is_not() -> None:
     assert bounded(Record(b"k", b"12", ()), 2).value == b"12"
+
+
+def test_the_items_of_a_large_body_are_counted_before_any_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "WHOLE_BYTES_MAX", 50)
+    body = b'{"things":[%b]}' % b",".join([GOOD] * 6)
+
+    with pytest.raises(Unprocessable, match="1 to 5 items, not 6"):
+        take(body, shape=pytest.fail)
+
+    assert summary(take(b'{"things":[%b,{"size":5},%b]}' % (GOOD, b" " * 50 + GOOD))) == (
+        [b"a", b"a"],
+        [(b'{"size":5}', "name is required", "name")],
+    )
