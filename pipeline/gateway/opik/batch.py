@@ -8,7 +8,7 @@ body is taken apart at once, since its items must be counted before there are to
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -43,6 +43,30 @@ class Taken:
     refusals: list[Refusal] = field(default_factory=list)
 
 
+class Limits(NamedTuple):
+    """What one request may have: items, bytes of one record, and bytes of all of them."""
+
+    items_max: int
+    event_bytes_max: int
+    records_bytes_max: int
+
+
+class Room:
+    """How many bytes the records of one request may still take."""
+
+    __slots__ = ("_bytes_max", "_left")
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max: Final = bytes_max
+        self._left = bytes_max
+
+    def take(self, value: bytes | None) -> None:
+        """Make room for a record's value; raises TooLarge where there is none, which concerns the whole request."""
+        self._left -= len(value or b"")
+        if self._left < 0:
+            raise TooLarge(f"too large: the events of a request may have {self._bytes_max:,} bytes", field="size")
+
+
 class Items(Generic[T]):
     """Reads the list `member` of a body as items of one type, at most `items_max` of them."""
 
@@ -54,39 +78,48 @@ class Items(Generic[T]):
         self._raw: Final = msgspec.json.Decoder(raw_body)
         self._single: Final = msgspec.json.Decoder(item_type)
 
-    def take(self, body: bytes, shape: Callable[[T], Record], *, items_max: int, event_bytes_max: int) -> Taken:
+    def take(self, body: bytes, shape: Callable[[T], Record], limits: Limits) -> Taken:
         """Shape every item into a record.
 
-        Raises Malformed where the body has no such list and Unprocessable where it has none or too many items.
+        Raises Malformed where the body has no such list, Unprocessable where it has none or too many items, and
+        TooLarge where the records take too much: one update may be for many items.
         """
         if len(body) > WHOLE_BYTES_MAX:
-            return self._take_apart(body, shape, items_max=items_max, event_bytes_max=event_bytes_max)
+            return self._take_apart(body, shape, limits)
         try:
             items: list[T] = getattr(self._whole.decode(body), self._member)
         except _UNDECODABLE:
-            return self._take_apart(body, shape, items_max=items_max, event_bytes_max=event_bytes_max)
-        self._check_count(len(items), items_max)
+            return self._take_apart(body, shape, limits)
+        self._check_count(len(items), limits.items_max)
         taken = Taken()
+        room = Room(limits.records_bytes_max)
         faults: list[tuple[int, Refused]] = []
         for place, item in enumerate(items):
             try:
-                taken.records.append(bounded(shape(item), event_bytes_max))
+                record = bounded(shape(item), limits.event_bytes_max)
             except Refused as fault:
                 faults.append((place, fault))
+                continue
+            room.take(record.value)
+            taken.records.append(record)
         if faults:
             raw_items = self._raw_items(body)
             taken.refusals.extend(Refusal(bytes(raw_items[place]), fault) for place, fault in faults)
         return taken
 
-    def _take_apart(self, body: bytes, shape: Callable[[T], Record], *, items_max: int, event_bytes_max: int) -> Taken:
+    def _take_apart(self, body: bytes, shape: Callable[[T], Record], limits: Limits) -> Taken:
         raw_items = self._raw_items(body)
-        self._check_count(len(raw_items), items_max)
+        self._check_count(len(raw_items), limits.items_max)
         taken = Taken()
+        room = Room(limits.records_bytes_max)
         for raw in raw_items:
             try:
-                taken.records.append(bounded(shape(decoded(self._single, raw)), event_bytes_max))
+                record = bounded(shape(decoded(self._single, raw)), limits.event_bytes_max)
             except Refused as fault:
                 taken.refusals.append(Refusal(bytes(raw), fault))
+                continue
+            room.take(record.value)
+            taken.records.append(record)
         return taken
 
     def _raw_items(self, body: bytes) -> Sequence[bytes | msgspec.Raw]:

@@ -7,7 +7,7 @@ import pytest
 from pipeline.errors import Malformed, TooLarge, Unprocessable
 from pipeline.events.envelope import Record
 from pipeline.gateway.opik import batch
-from pipeline.gateway.opik.batch import Items, Taken, bounded, decoded
+from pipeline.gateway.opik.batch import Items, Limits, Taken, bounded, decoded
 
 
 class Thing(msgspec.Struct):
@@ -29,7 +29,7 @@ def record_of(thing: Thing) -> Record:
 
 
 def take(body: bytes, shape: Callable[[Thing], Record] = record_of, *, items_max: int = 5) -> Taken:
-    return THINGS.take(body, shape, items_max=items_max, event_bytes_max=10)
+    return THINGS.take(body, shape, Limits(items_max, event_bytes_max=10, records_bytes_max=50))
 
 
 def summary(taken: Taken) -> tuple[list[bytes | None], list[tuple[bytes, str, str | None]]]:
@@ -150,3 +150,21 @@ def test_the_items_of_a_large_body_are_counted_before_any_is_decoded(monkeypatch
         [b"a", b"a"],
         [(b'{"size":5}', "name is required", "name")],
     )
+
+
+@pytest.mark.parametrize("whole_bytes_max", [0, 1 << 20])
+def test_a_request_whose_records_take_too_much_is_refused_as_a_whole(
+    monkeypatch: pytest.MonkeyPatch, whole_bytes_max: int
+) -> None:
+    monkeypatch.setattr(batch, "WHOLE_BYTES_MAX", whole_bytes_max)
+    made: list[Thing] = []
+
+    def ten_bytes(thing: Thing) -> Record:
+        made.append(thing)
+        return Record(None, b"x" * 10, ())
+
+    assert len(take(b'{"things":[%b]}' % b",".join([GOOD] * 5), shape=ten_bytes).records) == 5
+    made.clear()
+    with pytest.raises(TooLarge, match="the events of a request may have 50 bytes"):
+        take(b'{"things":[%b]}' % b",".join([GOOD] * 9), shape=ten_bytes, items_max=9)
+    assert len(made) == 6

@@ -183,3 +183,16 @@ async def test_more_spans_than_a_request_may_have_are_refused_and_nothing_of_the
     assert [answer.status for answer in answers] == [200, 413]
     assert b"more than 2 spans" in answers[1].body
     assert memory.producer.counts()["spans"] == 2
+
+
+@pytest.mark.parametrize("parent", [None, "no hex"])
+async def test_what_all_spans_of_a_request_share_may_not_make_it_many_times_larger(parent: str | None) -> None:
+    memory = MemoryGateway(body_bytes_max=60_000, event_bytes_max=60_000)
+    spans = [span(number + 1, **({} if parent is None else {"parentSpanId": parent})) for number in range(20)]
+    body = request(*spans, resource={"text": "x" * 10_000})
+
+    answer = await send(memory, body)
+
+    assert answer.status == 413
+    assert "the events of a request" in answer.json["message"]
+    assert memory.producer.counts() == {}
