@@ -124,7 +124,10 @@ class GatewaySettings(BaseSettings):
     event_bytes_max: int = Field(48 * 1024 * 1024, ge=1024, description="Largest encoded event.")
     batch_items_max: int = Field(1000, ge=1, description="Most items in one request (Opik: 1000).")
     in_flight_bytes_max: int = Field(
-        192 * 1024 * 1024, ge=1024, description="Bytes of bodies in hand, and of records that Kafka has not acked."
+        192 * 1024 * 1024,
+        ge=1024,
+        description="Bytes of bodies in hand, and of records that Kafka has not acked. Bodies are read while less than "
+        "half is used, so half of what a workspace may hold should have room for the largest body.",
     )
     in_flight_records_max: int = Field(200_000, ge=1, description="Records that Kafka has not acked.")
     workspace_share_max: float = Field(

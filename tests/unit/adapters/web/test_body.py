@@ -139,8 +139,8 @@ async def test_a_bomb_is_never_inflated_beyond_the_bound(
     taken: list[int] = []
 
     class Recording(ByteBudget):
-        def take(self, size: int, workspace: str | None = None) -> None:
-            super().take(size, workspace)
+        def take(self, size: int, workspace: str | None = None, *, share_max: float = 1.0) -> None:
+            super().take(size, workspace, share_max=share_max)
             taken.append(self.used)
 
     bomb = pack(b"\0" * 200_000_000)
