@@ -2,9 +2,8 @@
 
 One workspace may hold a share of it, so that it cannot keep all others out.
 
-Bodies are read only while less than half is used; what is made of them may use it all. Else an overload would fill the
-bound with bodies of which none can be published: measured with three times too much, 5 % of what a gateway takes were
-taken.
+Bodies are read only while less than half is used; what is made of them may use it all. Else bodies in hand would fill
+the bound at an overload, and every other one be refused after it was read, decoded and shaped.
 """
 
 from collections.abc import Iterator
