@@ -3,6 +3,8 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.errors import Malformed, TooLarge, Unprocessable
 from pipeline.events.envelope import Record
@@ -168,3 +170,23 @@ def test_a_request_whose_records_take_too_much_is_refused_as_a_whole(
     with pytest.raises(TooLarge, match="the events of a request may have 50 bytes"):
         take(b'{"things":[%b]}' % b",".join([GOOD] * 9), shape=ten_bytes, items_max=9)
     assert len(made) == 6
+
+
+MEMBERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.sampled_from(["a", "bad", "12345678901", None, 5]),
+        "size": st.none() | st.integers() | st.floats(),
+        "tags": st.lists(st.sampled_from(["a", None]), max_size=3),
+    },
+)
+
+
+@given(st.lists(MEMBERS | st.none() | st.integers(), min_size=1, max_size=5))
+def test_it_makes_no_difference_whether_a_body_is_decoded_as_a_whole(items: list[object]) -> None:
+    body = b'{"things":%b}' % json.dumps(items).encode()
+    whole = summary(take(body))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batch, "WHOLE_BYTES_MAX", 0)
+        assert summary(take(body)) == whole
