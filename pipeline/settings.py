@@ -120,12 +120,16 @@ class GatewaySettings(BaseSettings):
     )
     body_bytes_max: int = Field(64 * 1024 * 1024, ge=1024, description="Largest request body, decompressed.")
     body_idle_seconds_max: float = Field(30.0, gt=0, description="A body of which nothing comes for so long is a 408.")
+    body_seconds_max: float = Field(300.0, gt=0, description="A body that takes longer altogether is a 408.")
     head_bytes_max: int = Field(65_536, ge=4096, description="Largest request line and headers; larger is a 431.")
     head_seconds_max: float = Field(20.0, gt=0, description="Longest wait for the headers, from the first byte on.")
     event_bytes_max: int = Field(48 * 1024 * 1024, ge=1024, description="Largest encoded event.")
     batch_items_max: int = Field(1000, ge=1, description="Most items in one request (Opik: 1000).")
     in_flight_bytes_max: int = Field(
-        192 * 1024 * 1024, ge=1024, description="Bytes of bodies in hand, and of records that Kafka has not acked."
+        192 * 1024 * 1024,
+        ge=1024,
+        description="Bytes of bodies in hand, and of records that Kafka has not acked. Bodies are read while less than "
+        "half is used, so half of what a workspace may hold should have room for the largest body.",
     )
     in_flight_records_max: int = Field(200_000, ge=1, description="Records that Kafka has not acked.")
     workspace_share_max: float = Field(

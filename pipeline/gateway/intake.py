@@ -17,13 +17,16 @@ from pipeline.errors import Malformed
 from pipeline.events.envelope import Record
 from pipeline.gateway.dead_letters import dead_letters
 from pipeline.gateway.json_text import normalised
-from pipeline.gateway.opik.batch import Items, Refusal, Taken, bounded
+from pipeline.gateway.opik.batch import Items, Limits, Refusal, Taken, bounded
 from pipeline.gateway.opik.values import Reception
 from pipeline.gateway.publish import Publisher
 from pipeline.settings import GatewaySettings
 from pipeline.topics import DEAD_LETTERS, Topic
 
 T = TypeVar("T")
+
+_GROWTH_MAX: Final = 2
+"""How much larger than its body a request may be as events: payloads are JSON in a string there, quotes escaped."""
 
 SET_ASIDE_HEADER: Final = "X-Threadline-Set-Aside"
 """How many items of a batch went to dead-letters; absent where none did."""
@@ -37,6 +40,9 @@ class Intake:
         self.clock: Final = clock
         self.publisher: Final = publisher
         self._budget: Final = budget
+        self.limits: Final = Limits(
+            settings.batch_items_max, settings.event_bytes_max, _GROWTH_MAX * settings.body_bytes_max
+        )
 
     def reception(self, request: Request) -> Reception:
         """Return how the fields of `request` are to be read.
@@ -57,6 +63,7 @@ class Intake:
             bytes_max=self.settings.body_bytes_max,
             workspace=reception.workspace,
             idle_seconds_max=self.settings.body_idle_seconds_max,
+            seconds_max=self.settings.body_seconds_max,
         ) as body:
             yield body, reception
 
@@ -68,9 +75,7 @@ class Intake:
 
     def split(self, items: Items[T], body: bytes, shape: Callable[[T], Record]) -> Taken:
         """Shape the items of `body` into records and refusals, within our limits."""
-        return items.take(
-            body, shape, items_max=self.settings.batch_items_max, event_bytes_max=self.settings.event_bytes_max
-        )
+        return items.take(body, shape, self.limits)
 
     async def take(
         self, items: Items[T], body: bytes, shape: Callable[[T], Record], topic: Topic, reception: Reception

@@ -23,7 +23,7 @@ from pipeline.adapters.telemetry.metrics import (
     GATEWAY_LIVE_UNDECODABLE,
     GATEWAY_OVERLOADS,
 )
-from pipeline.adapters.web.caller import caller_of
+from pipeline.adapters.web.caller import caller_of, is_still_admitted
 from pipeline.errors import BrokerUnavailable, Malformed, Overloaded
 from pipeline.events.threads import THREAD_DECODER, ThreadEvent
 from pipeline.settings import GatewaySettings
@@ -102,10 +102,11 @@ class Live:
             raise Overloaded(
                 f"{self._count} pages are listening already", retry_after_seconds=self._settings.retry_after_seconds
             )
-        stream = self._stream((caller.workspace, project))
+        stream = self._stream((caller.workspace, project), request)
         return StreamingResponse(stream, media_type="text/event-stream", headers=_HEADERS)
 
-    async def _stream(self, project: Project) -> AsyncIterator[bytes]:
+    async def _stream(self, project: Project, request: Request) -> AsyncIterator[bytes]:
+        """Yield what happens until the feed stops, or the listener's key is over."""
         listener = _Listener(self._settings.live_queue_events_max)
         self._listeners.setdefault(project, set()).add(listener)
         self._enter(1)
@@ -117,7 +118,7 @@ class Live:
                         event = await listener.queue.get()
                 except TimeoutError:
                     event = _BEAT  # finds out whether the client is still there
-                if event is None:
+                if event is None or not is_still_admitted(request):
                     return
                 yield event
         finally:

@@ -3,13 +3,13 @@
 import asyncio
 import io
 import json
-import os
 import resource
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from itertools import cycle, takewhile
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -18,22 +18,31 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.kafka.admin import ensure_topics
+from pipeline.commands.bench.fairness import greedily
+from pipeline.commands.bench.greedy_client import Greed
+from pipeline.commands.bench.http_load import Clients
 from pipeline.commands.bench.our_gateway import RunningGateway, running_gateway
+from pipeline.commands.bench.requests import Requests
 from pipeline.local.broker import EmbeddedBroker
 from pipeline.settings import KafkaSettings
 from pipeline.topics import TRACES
 from tests.apache_kafka.broker import ApacheKafka
 from tests.fault.gateway_load import BATCH, Log, batch_of, fresh_ids, post, write
 from tests.fault.hostile_clients import BODY_BEGUN, HEAD_BEGUN, SILENT, bomb, dribble, held, send_endless
-from tests.support.client_env import QUIET
+from tests.fault.sdk_processes import SdkProcesses, SdkSent, logging_with_sdk
 
 MEMORY_BYTES_MAX: Final = 500 * 1000 * 1000
 PARTITIONS: Final = 4
 SERVED_SECONDS_MAX: Final = 60.0
 RECOVERY_SECONDS_MAX: Final = 120.0
-SDK_SECONDS_MAX: Final = 300.0
+GREED_SECONDS_MAX: Final = 120.0
 BATCHES_MEANWHILE: Final = 20
-_SDK: Final = Path(__file__).with_name("sdk_sender.py")
+CAPACITY_SECONDS: Final = 4.0
+OVERLOAD_TRACES: Final = 100
+"""In each request of the client that offers too much."""
+_PATIENT_CONNECTIONS: Final = 4
+_GREEDY_CONNECTIONS: Final = 48
+_DISTINCT: Final = 20
 
 Broker = EmbeddedBroker | ApacheKafka
 
@@ -173,8 +182,40 @@ class Outcome:
     peak_bytes: int
 
 
-async def lose_kafka(site: Site, *, seconds: float, writers: int = 8) -> Outcome:
-    """Stop Kafka under load for a while, and return when a good deal was taken in again."""
+@dataclass(frozen=True)
+class WithSdk:
+    """So many processes of the real SDK, each of which logs so many traces within so many seconds."""
+
+    python: Path
+    processes: int
+    traces: int
+    seconds: float
+
+    def logging(self, site: Site) -> AbstractAsyncContextManager[SdkProcesses]:
+        return logging_with_sdk(
+            self.python, site.gateway.url, processes=self.processes, traces=self.traces, seconds=self.seconds
+        )
+
+
+async def lose_kafka_with_sdk(
+    site: Site, sdk: WithSdk, *, seconds: float, writers: int
+) -> tuple[Outcome, list[SdkSent]]:
+    """The same while the real SDK logs, before, during and after; it counts as missing what the SDK calls sent."""
+    async with sdk.logging(site) as processes:
+        outcome = await lose_kafka(site, seconds=seconds, writers=writers, still=lambda: not processes.is_any_done)
+        sent = await processes.sent()
+    stored = await stored_ids(site.kafka)
+    missing = outcome.missing | {one for process in sent for one in process.ids} - stored.keys()
+    return replace(outcome, missing=missing), sent
+
+
+async def lose_kafka(
+    site: Site, *, seconds: float, writers: int = 8, still: Callable[[], bool] = lambda: True
+) -> Outcome:
+    """Stop Kafka under load for a while, and return when a good deal was taken in again.
+
+    `still` must hold when Kafka comes back.
+    """
     log, stop = Log(), asyncio.Event()
     writing = asyncio.create_task(write(site.gateway.url, log, stop, writers=writers, traces=50))
     async with asyncio.timeout(SERVED_SECONDS_MAX):
@@ -183,6 +224,7 @@ async def lose_kafka(site: Site, *, seconds: float, writers: int = 8) -> Outcome
         async with asyncio.timeout(SERVED_SECONDS_MAX):
             await log.until_overloaded()
         await asyncio.sleep(seconds)
+        assert still()
     async with asyncio.timeout(RECOVERY_SECONDS_MAX):
         await log.until_taken(2000)
     stop.set()
@@ -204,35 +246,46 @@ async def _kafka_away(broker: Broker) -> AsyncIterator[None]:
 
 
 @dataclass(frozen=True)
-class SdkSent:
-    """What one process of the real SDK says: the traces that it reported as sent, and whether all were."""
+class Overload:
+    """What the gateway took of a client that sent as fast as it could, in traces a second, and what of the overload."""
 
-    ids: list[str]
-    is_flushed: bool
+    capacity: float
+    offered: float
+    greed: Greed
 
 
-async def overload(
-    site: Site, sdk: Path, *, processes: int, traces: int, writers: int
-) -> tuple[Outcome, list[SdkSent]]:
-    """Let the real SDK log beside writers that alone are more than the gateway takes."""
+async def overload(site: Site, sdk: WithSdk, *, times: float) -> tuple[Outcome, list[SdkSent], Overload]:
+    """Let the real SDK log while another client offers `times` what the gateway takes, and a third one keeps count."""
+    capacity = await _capacity(site)
     log, stop = Log(), asyncio.Event()
-    writing = asyncio.create_task(write(site.gateway.url, log, stop, writers=writers, traces=200, trace_bytes=500))
-    async with asyncio.timeout(SERVED_SECONDS_MAX):
-        await log.until_overloaded()
-    sent = await asyncio.gather(*(_sdk_process(site, sdk, traces) for _ in range(processes)))
-    stop.set()
-    await writing
+    async with (
+        sdk.logging(site) as processes,
+        greedily(
+            site.gateway.url,
+            traces=OVERLOAD_TRACES,
+            per_second=times * capacity / OVERLOAD_TRACES,
+            seconds=sdk.seconds,
+            connections=_GREEDY_CONNECTIONS,
+        ) as greed,
+        asyncio.TaskGroup() as group,
+    ):
+        group.create_task(write(site.gateway.url, log, stop, writers=2, traces=50))
+        async with asyncio.timeout(sdk.seconds + GREED_SECONDS_MAX):
+            fared = await greed
+        stop.set()
+        sent = await processes.sent()
     stored = await stored_ids(site.kafka)
     expected = log.taken.union(*(one.ids for one in sent))
-    return Outcome(log, expected - stored.keys(), site.gateway.peak_resident_bytes()), list(sent)
+    outcome = Outcome(log, expected - stored.keys(), site.gateway.peak_resident_bytes())
+    return outcome, sent, Overload(capacity, times * capacity, fared)
 
 
-async def _sdk_process(site: Site, python: Path, traces: int) -> SdkSent:
-    environment = {**os.environ, **QUIET, "OPIK_URL_OVERRIDE": f"{site.gateway.url}/api/"}
-    process = await asyncio.create_subprocess_exec(
-        str(python), str(_SDK), str(traces), env=environment, stdout=asyncio.subprocess.PIPE
-    )
-    said, _ = await asyncio.wait_for(process.communicate(), SDK_SECONDS_MAX)
-    assert process.returncode == 0
-    found = json.loads(said.splitlines()[-1])
-    return SdkSent(found["ids"], found["is_flushed"])
+async def _capacity(site: Site) -> float:
+    """Return how many traces a second the gateway takes of a client that always waits for its answers."""
+    clock = SystemClock()
+    requests = list(Requests(clock).many(_DISTINCT, OVERLOAD_TRACES))
+    began = clock.monotonic()
+    async with Clients(site.gateway.url, clock, connections=_PATIENT_CONNECTIONS, workspace="greedy") as clients:
+        sending = takewhile(lambda _: clock.monotonic() < began + CAPACITY_SECONDS, cycle(requests))
+        answers = await clients.drive(sending)
+    return answers.traces_taken / (clock.monotonic() - began)

@@ -14,7 +14,8 @@ from tests.fault.gateway_suite import (
     BATCHES_MEANWHILE,
     MEMORY_BYTES_MAX,
     Scale,
-    lose_kafka,
+    WithSdk,
+    lose_kafka_with_sdk,
     overload,
     serve_among_hostile,
     site,
@@ -40,10 +41,15 @@ async def test_others_are_served_whatever_hostile_clients_do() -> None:
 
 
 @pytest.mark.apache_kafka
-async def test_what_was_taken_is_in_kafka_although_it_was_away_for_30_seconds(tmp_path: Path) -> None:
+async def test_neither_what_was_taken_nor_what_the_real_sdk_sent_is_lost_where_kafka_is_away_for_30_seconds(
+    tmp_path: Path,
+) -> None:
+    sdk = WithSdk(locked_python(CLIENTS / "requirements.txt"), processes=2, traces=2000, seconds=60)
     async with site(ApacheKafka(tmp_path)) as running:
-        outcome = await lose_kafka(running, seconds=30, writers=16)
+        outcome, sent = await lose_kafka_with_sdk(running, sdk, seconds=30, writers=16)
 
+    print(f"answers {dict(outcome.log.statuses)}, the SDK sent {[len(one.ids) for one in sent]}")
+    assert all(one.is_flushed and len(one.ids) == sdk.traces for one in sent)
     assert outcome.missing == set()
     assert outcome.log.statuses.keys() == {TAKEN, OVERLOADED}
     assert outcome.log.bare == []
@@ -51,15 +57,19 @@ async def test_what_was_taken_is_in_kafka_although_it_was_away_for_30_seconds(tm
 
 
 @pytest.mark.apache_kafka
-async def test_nothing_that_the_real_sdk_reported_as_sent_is_missing_after_an_overload(tmp_path: Path) -> None:
-    python = locked_python(CLIENTS / "requirements.txt")
+async def test_nothing_that_the_real_sdk_reported_as_sent_is_missing_after_a_minute_of_three_times_too_much(
+    tmp_path: Path,
+) -> None:
+    sdk = WithSdk(locked_python(CLIENTS / "requirements.txt"), processes=4, traces=5000, seconds=60)
     async with site(ApacheKafka(tmp_path), **SMALL) as running:
-        outcome, sent = await overload(running, python, processes=4, traces=5000, writers=24)
+        outcome, sent, load = await overload(running, sdk, times=3)
 
-    assert all(one.is_flushed and len(one.ids) == 5000 for one in sent)
+    print(f"{load}; beside it {dict(outcome.log.statuses)}, peak memory {outcome.peak_bytes / 1e6:.0f} MB")
+    assert all(one.is_flushed and len(one.ids) == sdk.traces for one in sent)
     assert outcome.missing == set()
-    assert outcome.log.statuses[OVERLOADED] > 0
+    assert load.greed.refused > 0
     assert outcome.log.bare == []
+    assert outcome.peak_bytes < MEMORY_BYTES_MAX
 
 
 async def test_a_workspace_with_ten_times_its_share_is_held_to_it_and_others_are_taken_all_the_same() -> None:

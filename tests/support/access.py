@@ -32,6 +32,11 @@ class KeyRingFile:
         self._write()
         return text
 
+    def revoke_all(self) -> None:
+        """Leave no key in the file."""
+        self._keys.clear()
+        self._write()
+
     def access(self) -> Access:
         """Return what lets requests in by these keys."""
         keys = WatchedFile("keys", self.path, ring_of, self._clock)

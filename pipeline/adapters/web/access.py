@@ -77,7 +77,7 @@ class Access:
         async def guard(request: Request) -> Response:
             need = needs[request.method]
             if need != "none":
-                admit_as(request, self.admit(request, need))
+                admit_as(request, self.admit(request, need), lambda: self.admit(request, need))
             return await endpoint(request)
 
         return guard

@@ -1,13 +1,13 @@
 """Request bodies, whole and bounded: read, and inflated where they came compressed.
 
 The bound is on what a body is after inflation, and it is kept while inflating: the SDKs' bodies compress up to 1:960,
-so the size on the wire says nothing.
+so the size on the wire says little. It is bounded all the same, since there are streams that inflate to nothing.
 """
 
 import asyncio
 import sys
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
@@ -51,7 +51,7 @@ class _Identity:
         """Take the next piece; raises TooLarge beyond the bound and Overloaded beyond the budget."""
         self._size += len(chunk)
         if self._size > self._bytes_max:
-            raise TooLarge(f"the body is larger than {self._bytes_max:,} bytes", field="body")
+            raise _too_large(self._bytes_max)
         self._hold.add(len(chunk))
         self._pieces.append(chunk)
 
@@ -125,32 +125,48 @@ async def body_of(
     bytes_max: int,
     workspace: str | None = None,
     idle_seconds_max: float = 30.0,
+    seconds_max: float = 300.0,
 ) -> AsyncIterator[bytes]:
     """Read the body of `request`, inflated, and count it against `budget`, for `workspace`, until the block is left.
 
-    Raises Malformed for a broken or unknown compression, TooLarge beyond `bytes_max`, Overloaded beyond the budget, and
-    TimedOut where for `idle_seconds_max` nothing more comes: what is held for a body must not be held for ever.
+    Raises Malformed for a broken or unknown compression, TooLarge where it has more than `bytes_max`, inflated or as it
+    comes, and Overloaded beyond the budget; TimedOut where for `idle_seconds_max` nothing more comes, or its end not
+    within `seconds_max`: what is held for a body must not be held for ever, nor for a byte now and then.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > bytes_max:
-        raise TooLarge(f"the body is larger than {bytes_max:,} bytes", field="body")
+        raise _too_large(bytes_max)
     with budget.hold(workspace) as hold:
         sink = _sink_for(request.headers.get("content-encoding", ""), _Identity(bytes_max, hold))
-        await _read_into(sink, request, idle_seconds_max)
+        async with _in_time(idle_seconds_max, seconds_max) as is_alive:
+            received = 0
+            async for chunk in request.stream():
+                is_alive()
+                received += len(chunk)
+                if received > bytes_max:
+                    raise _too_large(bytes_max)
+                sink.feed(chunk)
         body = sink.end()
         GATEWAY_REQUEST_BYTES.observe(len(body))
         yield body
 
 
-async def _read_into(sink: _Sink, request: Request, idle_seconds_max: float) -> None:
+@asynccontextmanager
+async def _in_time(idle_seconds_max: float, seconds_max: float) -> AsyncIterator[Callable[[], None]]:
+    """Yield what is to be called whenever something came; raises TimedOut where it is not, or for too long."""
     clock = asyncio.get_running_loop()
+    until = clock.time() + seconds_max
     try:
-        async with asyncio.timeout(idle_seconds_max) as patience:
-            async for chunk in request.stream():
-                sink.feed(chunk)
-                patience.reschedule(clock.time() + idle_seconds_max)
+        async with asyncio.timeout_at(min(until, clock.time() + idle_seconds_max)) as patience:
+            yield lambda: patience.reschedule(min(until, clock.time() + idle_seconds_max))
     except TimeoutError as error:
+        if clock.time() >= until:
+            raise TimedOut(f"the body did not end within {seconds_max:g} s", field="body") from error
         raise TimedOut(f"of the body nothing came for {idle_seconds_max:g} s", field="body") from error
+
+
+def _too_large(bytes_max: int) -> TooLarge:
+    return TooLarge(f"the body is larger than {bytes_max:,} bytes", field="body")
 
 
 def _sink_for(encoding: str, identity: _Identity) -> _Sink:

@@ -1,6 +1,9 @@
 """Bounds on what a process holds at once: bytes of bodies and records in hand, and records not yet confirmed.
 
 One workspace may hold a share of it, so that it cannot keep all others out.
+
+Bodies are read only while less than half is used; what is made of them may use it all. Else bodies in hand would fill
+the bound at an overload, and every other one be refused after it was read, decoded and shaped.
 """
 
 from collections.abc import Iterator
@@ -10,9 +13,12 @@ from typing import ClassVar, Final
 from pipeline.adapters.telemetry.metrics import GATEWAY_IN_FLIGHT_BYTES, GATEWAY_IN_FLIGHT_RECORDS, GATEWAY_OVERLOADS
 from pipeline.errors import Overloaded
 
+HELD_SHARE: Final = 0.5
+"""Up to this share of what is bounded may be used where more is to be held."""
+
 
 class Hold:
-    """The bytes that one piece of work has taken from a budget."""
+    """The bytes that one body has taken from a budget."""
 
     __slots__ = ("_budget", "_bytes", "_workspace")
 
@@ -22,8 +28,8 @@ class Hold:
         self._bytes = 0
 
     def add(self, size: int) -> None:
-        """Take `size` bytes more; raises Overloaded where the budget does not have them."""
-        self._budget.take(size, self._workspace)
+        """Take `size` bytes more; raises Overloaded where more than HELD_SHARE would be used."""
+        self._budget.take(size, self._workspace, share_max=HELD_SHARE)
         self._bytes += size
 
     def release(self) -> None:
@@ -54,14 +60,15 @@ class ByteBudget:
         """How much is taken now."""
         return self._used
 
-    def take(self, size: int, workspace: str | None = None) -> None:
-        """Take `size` for `workspace`; raises Overloaded where that would exceed a bound."""
-        if self._used + size > self._max:
-            self._refuse(f"in_flight_{self.UNIT}", self._used, self._max, size)
+    def take(self, size: int, workspace: str | None = None, *, share_max: float = 1.0) -> None:
+        """Take `size` for `workspace`; raises Overloaded where that would exceed `share_max` of a bound."""
+        bound = int(self._max * share_max)
+        if self._used + size > bound:
+            self._refuse(f"in_flight_{self.UNIT}", self._used, bound, size)
         if self._is_shared and workspace is not None:
-            held = self._by_workspace.get(workspace, 0)
-            if held + size > self._workspace_max:
-                self._refuse(f"workspace_in_flight_{self.UNIT}", held, self._workspace_max, size)
+            held, bound = self._by_workspace.get(workspace, 0), int(self._workspace_max * share_max)
+            if held + size > bound:
+                self._refuse(f"workspace_in_flight_{self.UNIT}", held, bound, size)
             self._by_workspace[workspace] = held + size
         self._used += size
         self._GAUGE.inc(size)

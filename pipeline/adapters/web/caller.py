@@ -1,18 +1,21 @@
 """Who calls: the workspace that everything in the request belongs to."""
 
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from starlette.requests import HTTPConnection
 
 from pipeline.adapters.web.keys import Right
-from pipeline.errors import Malformed
+from pipeline.errors import Malformed, Refused
 from pipeline.events.identity import DEFAULT_WORKSPACE
 
 WORKSPACE_HEADER: Final = "comet-workspace"
 _ADMITTED: Final = "threadline.caller"
 """Where the request's scope keeps who was admitted."""
+_ASK_AGAIN: Final = "threadline.ask_again"
+"""Where it keeps what raises Refused once that is over."""
 _HEADER_CHARSET: Final = "latin-1"  # ASGI servers and Starlette pass header bytes through it unchanged
 
 
@@ -27,9 +30,22 @@ class Caller:
 _DEFAULT: Final = Caller(DEFAULT_WORKSPACE)
 
 
-def admit_as(request: HTTPConnection, caller: Caller) -> None:
-    """Note who calls, for all who ask `caller_of` later."""
+def admit_as(request: HTTPConnection, caller: Caller, ask_again: Callable[[], object]) -> None:
+    """Note who calls, for all who ask `caller_of` later; `ask_again` raises Refused once the caller's key is over."""
     request.scope[_ADMITTED] = caller
+    request.scope[_ASK_AGAIN] = ask_again
+
+
+def is_still_admitted(request: HTTPConnection) -> bool:
+    """Tell whether whoever was admitted would be now: an answer may last longer than the key it was given to."""
+    ask_again: Callable[[], object] | None = request.scope.get(_ASK_AGAIN)
+    if ask_again is None:
+        return True
+    try:
+        ask_again()
+    except Refused:
+        return False
+    return True
 
 
 def caller_of(request: HTTPConnection, *, workspace_bytes_max: int) -> Caller:

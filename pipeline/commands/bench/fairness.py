@@ -69,7 +69,9 @@ async def measure_fairness(seconds: float, clock: Clock) -> Fairness:
             await _politely(gateway, requests, 1.0, clock)
         for _ in range(ROUNDS):
             for greedy_at, waited in ((other, apart), (shared, beside)):
-                async with _greedily(greedy_at, seconds / ROUNDS) as fared:
+                async with greedily(
+                    greedy_at.url, traces=REQUEST_TRACES, per_second=_GREEDY_PER_SECOND, seconds=seconds / ROUNDS
+                ) as fared:
                     waited.extend(await _politely(shared, requests, seconds / ROUNDS, clock))
                     async with within(_END_SECONDS_MAX, "the greedy client to end"):
                         await fared
@@ -105,8 +107,13 @@ async def _politely(gateway: RunningGateway, requests: list[Request], seconds: f
 
 
 @asynccontextmanager
-async def _greedily(gateway: RunningGateway, seconds: float) -> AsyncIterator[asyncio.Future[Greed]]:
-    """Let the greedy workspace send for so long; yields, once it does, what will have become of it."""
+async def greedily(
+    url: str, *, traces: int, per_second: float, seconds: float, connections: int = _CONNECTIONS
+) -> AsyncIterator[asyncio.Future[Greed]]:
+    """Let a greedy workspace send `per_second` requests of `traces` for so long, from a process of its own.
+
+    Yields, once it does, what will have become of it; raises FatalError where it does not start.
+    """
     loop = asyncio.get_running_loop()
     sending: asyncio.Future[None] = loop.create_future()
     greed: asyncio.Future[Greed] = loop.create_future()
@@ -117,7 +124,7 @@ async def _greedily(gateway: RunningGateway, seconds: float) -> AsyncIterator[as
         elif line.startswith("{"):
             greed.set_result(msgspec.json.decode(line, type=Greed))
 
-    arguments = (gateway.url, str(REQUEST_TRACES), str(_GREEDY_PER_SECOND), str(seconds))
+    arguments = (url, str(traces), str(per_second), str(seconds), str(connections))
     argv = [sys.executable, "-m", _MODULE, *arguments]
     async with await ChildProcess.start(argv, env={**os.environ}, on_line=on_line) as child:
         ended = asyncio.ensure_future(child.wait())

@@ -15,11 +15,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pipeline.adapters.web.failures import answer_json
-from pipeline.errors import BrokerUnavailable, Overloaded, Refused
+from pipeline.errors import BrokerUnavailable, Overloaded, Refused, TooLarge
 from pipeline.events.envelope import Record
 from pipeline.gateway.intake import Intake
 from pipeline.gateway.json_text import normalised
-from pipeline.gateway.opik.batch import Refusal, bounded
+from pipeline.gateway.opik.batch import Refusal, Room, bounded
 from pipeline.gateway.otlp import json_form, protobuf_form
 from pipeline.gateway.otlp.spans import Reading, Understood
 from pipeline.gateway.otlp.telemetry import Incoming
@@ -30,6 +30,8 @@ PROJECT_HEADER: Final = "projectName"
 """The header in which Opik's users name the project of an exporter."""
 SPANS_AT_ONCE: Final = 100
 """Spans shaped between two looks at other requests: some 10 ms."""
+SPANS_MAX: Final = 20_000
+"""Most spans in one request; the exporters' own default is 512, the collector's 8,192."""
 REASON_CHARACTERS_MAX: Final = 1000
 
 
@@ -102,16 +104,22 @@ class Export:
     async def _shaped(
         self, spans: Iterator[Incoming], reading: Reading
     ) -> tuple[list[tuple[Understood, Record]], list[Refusal]]:
-        """Return the spans that can be used with their records, and those that cannot."""
+        """Return the spans that can be used with their records, and those that cannot; raises TooLarge for too much."""
         understood: list[tuple[Understood, Record]] = []
         refusals: list[Refusal] = []
+        room = Room(self._intake.limits.records_bytes_max)
         for number, incoming in enumerate(spans, 1):
+            if number > SPANS_MAX:
+                raise TooLarge(f"the request has more than {SPANS_MAX:,} spans", field="body")
             try:
                 span = reading.understood(incoming)
                 record = bounded(span.event.record(), self._intake.settings.event_bytes_max)
-                understood.append((span, record))
             except Refused as fault:
                 refusals.append(Refusal(incoming.alone(), fault))
+                room.take(refusals[-1].item)
+            else:
+                room.take(record.value)
+                understood.append((span, record))
             if not number % SPANS_AT_ONCE:
                 await asyncio.sleep(0)
         return understood, refusals

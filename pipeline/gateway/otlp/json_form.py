@@ -15,6 +15,7 @@ from msgspec import Raw
 from pipeline.errors import Malformed
 from pipeline.gateway.opik.batch import decoded
 from pipeline.gateway.otlp.telemetry import Attributes, Incoming, Origin, SpanEventSent, SpanSent
+from pipeline.gateway.otlp.weight import check_json
 
 MEDIA_TYPE: Final = "application/json"
 _ERROR_CODES: Final = frozenset({2, "STATUS_CODE_ERROR"})
@@ -114,7 +115,11 @@ _SPAN: Final = msgspec.json.Decoder(_Span)
 
 
 def incoming(body: bytes) -> Iterator[Incoming]:
-    """Yield the spans of a request; raises Malformed where it, a resource or a scope is not what OTLP says."""
+    """Yield the spans of a request.
+
+    Raises Malformed where it, a resource or a scope is not what OTLP says, and TooLarge where it has too many parts.
+    """
+    check_json(body)
     for resource_spans in decoded(_REQUEST, body).resource_spans:
         resource = attributes(decoded(_RESOURCE, bytes(resource_spans.resource)).attributes)
         for scope_spans in resource_spans.scope_spans:

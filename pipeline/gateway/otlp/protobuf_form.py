@@ -17,6 +17,7 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 
 from pipeline.errors import Malformed
 from pipeline.gateway.otlp.telemetry import Incoming, Origin, SpanEventSent, SpanSent
+from pipeline.gateway.otlp.weight import check_protobuf
 
 MEDIA_TYPE: Final = "application/x-protobuf"
 _NUL: Final = "\0"
@@ -24,7 +25,11 @@ _REPLACEMENT: Final = "\ufffd"
 
 
 def incoming(body: bytes) -> Iterator[Incoming]:
-    """Yield the spans of a request; raises Malformed before the first one where it is no such message."""
+    """Yield the spans of a request.
+
+    Raises Malformed before the first one where it is no such message, and TooLarge where it has too many parts.
+    """
+    check_protobuf(body, ExportTraceServiceRequest.DESCRIPTOR)
     try:
         request = ExportTraceServiceRequest.FromString(body)
     except DecodeError as error:

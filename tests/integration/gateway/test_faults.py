@@ -14,6 +14,7 @@ from tests.fault.gateway_suite import (
     MEMORY_BYTES_MAX,
     Scale,
     Site,
+    WithSdk,
     lose_kafka,
     overload,
     serve_among_hostile,
@@ -54,12 +55,11 @@ async def test_what_was_taken_is_in_kafka_although_it_was_away_under_load(runnin
 
 
 async def test_nothing_that_the_real_sdk_reported_as_sent_is_missing_after_an_overload() -> None:
+    sdk = WithSdk(locked_python(CLIENTS / "requirements.txt"), processes=1, traces=100, seconds=3)
     async with site(EmbeddedBroker(free_port()), **TINY) as small:
-        outcome, sent = await overload(
-            small, locked_python(CLIENTS / "requirements.txt"), processes=1, traces=100, writers=4
-        )
+        outcome, sent, load = await overload(small, sdk, times=3)
 
-    assert all(one.is_flushed and len(one.ids) == 100 for one in sent)
+    assert all(one.is_flushed and len(one.ids) == sdk.traces for one in sent)
     assert outcome.missing == set()
-    assert outcome.log.statuses[OVERLOADED] > 0
+    assert load.greed.refused > 0
     assert outcome.log.bare == []

@@ -1,12 +1,14 @@
+import asyncio
 import gzip
 import json
 from typing import Any
 
 import pytest
+from starlette.types import Message
 
 from pipeline.adapters.telemetry.metrics import GATEWAY_EVENTS_REFUSED
 from pipeline.topics import DEAD_LETTERS, TRACES
-from tests.support.asgi import call
+from tests.support.asgi import call, scope_of
 from tests.support.gateway import MemoryGateway
 
 BATCH = "/api/v1/private/traces/batch"
@@ -117,3 +119,24 @@ async def test_a_client_that_leaves_in_the_middle_stores_nothing_and_holds_nothi
 
     assert memory.producer.counts() == {}
     assert memory.gateway.budget.used == 0
+
+
+@pytest.mark.parametrize(
+    ("bound", "reason"), [("body_seconds_max", "did not end within"), ("body_idle_seconds_max", "nothing came for")]
+)
+async def test_a_body_that_takes_too_long_is_a_408(bound: str, reason: str) -> None:
+    memory = MemoryGateway(**{bound: 0.02})
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        await asyncio.sleep(0.001 if bound == "body_seconds_max" else 60)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async with asyncio.timeout(30):
+        await memory.app(scope_of("POST", BATCH), receive, send)
+
+    assert sent[0]["status"] == 408
+    assert reason.encode() in sent[1]["body"]

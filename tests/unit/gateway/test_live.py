@@ -89,6 +89,17 @@ async def test_a_page_hears_of_its_own_project_only_and_in_order() -> None:
     await live.stop()
 
 
+async def test_a_page_hears_nothing_of_other_workspaces() -> None:
+    live, log = await started()
+    heard = await listen(live, workspace="w")
+    await anext(heard)
+
+    log.runs.put_nowait([said("of default"), said("ours", workspace="w")])
+
+    assert '"ours"' in await anext(heard)
+    await live.stop()
+
+
 async def test_a_page_that_does_not_keep_up_is_told_that_it_missed_something() -> None:
     live, log = await started(live_queue_events_max=3)
     heard = await listen(live)

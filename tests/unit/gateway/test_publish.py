@@ -56,6 +56,17 @@ async def test_more_bytes_than_may_be_in_flight_are_refused_before_anything_is_p
     assert parts.producer.counts() == {"traces": 2}
 
 
+async def test_records_refused_for_their_bytes_leave_their_places_to_others() -> None:
+    parts = Parts(bytes_max=250, in_flight_records_max=3)
+    for _ in range(3):
+        with pytest.raises(Overloaded, match="bytes"):
+            await parts.publisher.publish({TRACES: [RECORD] * 3})
+
+    await parts.publisher.publish({TRACES: [RECORD] * 2})
+
+    assert parts.producer.counts() == {"traces": 2}
+
+
 async def test_a_kafka_that_does_not_confirm_in_time_is_overload_and_its_bytes_stay_counted() -> None:
     parts = Parts(timeout_seconds=0.01)
     parts.producer.confirms.clear()

@@ -1,5 +1,6 @@
 """The authorisation matrix: every route, every right, the key's own workspace and another."""
 
+import asyncio
 import os
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import Path
@@ -229,6 +230,32 @@ async def test_a_key_that_is_added_or_ends_counts_within_seconds(world: World) -
     assert (await ask(app, "POST", "/v1/private/auth", key, "own")).status == 204
     world.clock.advance(10)
     assert (await ask(app, "POST", "/v1/private/auth", key, "own")).status == 401
+
+
+@pytest.mark.parametrize("how", ["expires", "is revoked"])
+async def test_a_stream_ends_when_its_key_does(world: World, how: str) -> None:
+    key = world.keys.add(["own"], ["read"], expires_at_us=world.clock.now_us() + 10_000_000)
+    world.live = Live(GatewaySettings(live_beat_seconds=0.01), nothing_happens)
+    await world.live.start()
+    app = world.app()
+    path = f"{BASE}/traces/threads/live?project_id={ID}"
+    listening = asyncio.create_task(ask(app, "GET", path, key, "own"))
+    while not app.in_flight:  # noqa: ASYNC110 - one turn of the loop
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.1)
+    assert not listening.done()
+
+    if how == "is revoked":
+        world.keys.revoke_all()
+        world.clock.advance(LOOK_SECONDS)
+    else:
+        world.clock.advance(10)
+
+    async with asyncio.timeout(30):
+        answer = await listening
+    assert answer.status == 200
+    assert answer.body.startswith(b"event: ready")
+    await world.live.stop()
 
 
 async def test_a_refused_request_is_not_read(world: World) -> None:

@@ -29,6 +29,16 @@ def in_pieces(body: bytes, size: int) -> list[bytes]:
     return [body[begin : begin + size] for begin in range(0, len(body), size)]
 
 
+def dribbling(chunk: bytes, *, every_seconds: float) -> Receive:
+    """Return what hands over `chunk` again and again, and never an end."""
+
+    async def receive() -> Message:
+        await asyncio.sleep(every_seconds)
+        return {"type": "http.request", "body": chunk, "more_body": True}
+
+    return receive
+
+
 def stalling(chunks: list[bytes]) -> Receive:
     """Return what hands over `chunks`, and then neither more nor an end."""
     left = iter(chunks)
@@ -129,8 +139,8 @@ async def test_a_bomb_is_never_inflated_beyond_the_bound(
     taken: list[int] = []
 
     class Recording(ByteBudget):
-        def take(self, size: int, workspace: str | None = None) -> None:
-            super().take(size, workspace)
+        def take(self, size: int, workspace: str | None = None, *, share_max: float = 1.0) -> None:
+            super().take(size, workspace, share_max=share_max)
             taken.append(self.used)
 
     bomb = pack(b"\0" * 200_000_000)
@@ -174,6 +184,36 @@ async def test_a_body_that_stops_coming_is_given_up_and_its_bytes_are_given_back
             pass
 
     assert budget.used == 0
+
+
+async def test_a_body_that_comes_byte_by_byte_is_given_up_although_it_never_stops() -> None:
+    budget = ByteBudget(1 << 20, retry_after_seconds=1)
+    request = Request(scope_of(), dribbling(b"a", every_seconds=0.001))
+
+    with pytest.raises(TimedOut, match=r"did not end within 0.1 s"):
+        async with body_of(request, budget=budget, bytes_max=1 << 20, idle_seconds_max=60, seconds_max=0.1):
+            pass
+
+    assert budget.used == 0
+
+
+@pytest.mark.parametrize(
+    ("chunk", "headers"),
+    [
+        pytest.param(gzip.compress(b"") * 1000, GZIP, id="gzip"),
+        pytest.param(zstd.compress(b"") * 1000, ZSTD, id="zstd"),
+        pytest.param(b"\x50\x2a\x4d\x18\xff\xff\xff\x7f" + b"x" * 20_000, ZSTD, id="a frame to be skipped"),
+    ],
+)
+async def test_a_stream_that_inflates_to_nothing_ends_at_the_bound_too(chunk: bytes, headers: dict[str, str]) -> None:
+    request = Request(scope_of(headers=headers), dribbling(chunk, every_seconds=0))
+
+    with pytest.raises(TooLarge, match=r"larger than 100,000 bytes"):
+        async with (
+            asyncio.timeout(60),
+            body_of(request, budget=ByteBudget(1 << 20, retry_after_seconds=1), bytes_max=100_000),
+        ):
+            pass
 
 
 async def test_a_client_that_leaves_gives_its_bytes_back() -> None:

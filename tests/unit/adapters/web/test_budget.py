@@ -27,7 +27,7 @@ def test_bytes_that_are_given_back_can_be_taken_again() -> None:
 
 
 def test_a_hold_gives_back_all_that_was_taken_through_it_also_when_its_work_fails() -> None:
-    budget = ByteBudget(10, retry_after_seconds=1)
+    budget = ByteBudget(20, retry_after_seconds=1)
 
     def work() -> None:
         with budget.hold() as hold:
@@ -43,7 +43,7 @@ def test_a_hold_gives_back_all_that_was_taken_through_it_also_when_its_work_fail
 
 
 def test_a_hold_that_is_refused_more_keeps_what_it_has_until_it_ends() -> None:
-    budget = ByteBudget(10, retry_after_seconds=1)
+    budget = ByteBudget(20, retry_after_seconds=1)
 
     with budget.hold() as hold:
         hold.add(9)
@@ -68,10 +68,35 @@ def test_one_workspace_holds_its_share_at_most_and_leaves_the_rest_to_others() -
         budget.take(1, "c")
 
 
+def test_what_is_made_of_the_bodies_in_hand_finds_room() -> None:
+    budget = ByteBudget(100, retry_after_seconds=1)
+
+    with budget.hold() as one, budget.hold() as other:
+        one.add(25)
+        other.add(25)
+        with budget.hold() as third, pytest.raises(Overloaded, match=r"50 of 50 bytes"):
+            third.add(1)
+        budget.take(25)
+        budget.take(25)
+
+    assert budget.used == 50
+
+
+def test_a_workspace_reads_bodies_up_to_half_of_its_share() -> None:
+    budget = ByteBudget(100, retry_after_seconds=1, share_max=0.4)
+
+    with budget.hold("a") as hold, budget.hold("b") as other:
+        hold.add(20)
+        with pytest.raises(Overloaded, match=r"20 of 20 bytes"):
+            hold.add(1)
+        other.add(20)
+        budget.take(20, "a")
+
+
 def test_what_a_workspace_gives_back_is_forgotten() -> None:
     budget = ByteBudget(100, retry_after_seconds=1, share_max=0.5)
     with budget.hold("a") as hold:
-        hold.add(50)
+        hold.add(25)
 
     assert (budget.used, budget._by_workspace) == (0, {})
 

@@ -19,9 +19,11 @@ class Table:
     def __init__(self) -> None:
         self.ids: set[str] = set()
         self.asked = asyncio.Event()
+        self.questions: list[list[str]] = []
 
     async def rows(self, _: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
         self.asked.set()
+        self.questions.append(parameters["ids"])
         threads = parameters["threads"]
         return [{"trace_id": one} for one in parameters["ids"] if one in self.ids and f"thread of {one}" in threads]
 
@@ -42,6 +44,27 @@ async def test_a_trace_takes_from_when_it_was_due_to_when_it_is_found(monkeypatc
     await watching
 
     assert sorted(waiting.seconds) == [1, 2]
+
+
+async def test_while_the_oldest_is_not_there_nothing_else_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrivals, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(arrivals, "ASKED_MAX", 2)
+    table = Table()
+    waiting = Arrivals(table, ManualClock(), workspace="bench")  # type: ignore[arg-type]
+    for one in "abcd":
+        waiting.expect(request(one), 0.0)
+    waiting.expect_no_more()
+    watching = asyncio.create_task(waiting.watch())
+    await table.asked.wait()
+    missed = list(table.questions)
+
+    table.questions.clear()
+    table.ids = set("abcd")
+    await watching
+
+    assert missed == [["a"]] * len(missed)
+    assert [asked for asked in table.questions if asked != ["a"]] == [["b", "c"], ["d"]]
+    assert len(waiting.seconds) == 4
 
 
 async def test_it_goes_on_waiting_until_it_is_told_that_these_are_all(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,13 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.errors import Malformed, TooLarge, Unprocessable
 from pipeline.events.envelope import Record
 from pipeline.gateway.opik import batch
-from pipeline.gateway.opik.batch import Items, Taken, bounded, decoded
+from pipeline.gateway.opik.batch import Items, Limits, Taken, bounded, decoded
 
 
 class Thing(msgspec.Struct):
@@ -29,7 +31,7 @@ def record_of(thing: Thing) -> Record:
 
 
 def take(body: bytes, shape: Callable[[Thing], Record] = record_of, *, items_max: int = 5) -> Taken:
-    return THINGS.take(body, shape, items_max=items_max, event_bytes_max=10)
+    return THINGS.take(body, shape, Limits(items_max, event_bytes_max=10, records_bytes_max=50))
 
 
 def summary(taken: Taken) -> tuple[list[bytes | None], list[tuple[bytes, str, str | None]]]:
@@ -137,3 +139,54 @@ def test_a_record_over_the_bound_is_too_large() -> None:
 
 def test_a_record_of_exactly_the_bound_is_not() -> None:
     assert bounded(Record(b"k", b"12", ()), 2).value == b"12"
+
+
+def test_the_items_of_a_large_body_are_counted_before_any_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "WHOLE_BYTES_MAX", 50)
+    body = b'{"things":[%b]}' % b",".join([GOOD] * 6)
+
+    with pytest.raises(Unprocessable, match="1 to 5 items, not 6"):
+        take(body, shape=pytest.fail)
+
+    assert summary(take(b'{"things":[%b,{"size":5},%b]}' % (GOOD, b" " * 50 + GOOD))) == (
+        [b"a", b"a"],
+        [(b'{"size":5}', "name is required", "name")],
+    )
+
+
+@pytest.mark.parametrize("whole_bytes_max", [0, 1 << 20])
+def test_a_request_whose_records_take_too_much_is_refused_as_a_whole(
+    monkeypatch: pytest.MonkeyPatch, whole_bytes_max: int
+) -> None:
+    monkeypatch.setattr(batch, "WHOLE_BYTES_MAX", whole_bytes_max)
+    made: list[Thing] = []
+
+    def ten_bytes(thing: Thing) -> Record:
+        made.append(thing)
+        return Record(None, b"x" * 10, ())
+
+    assert len(take(b'{"things":[%b]}' % b",".join([GOOD] * 5), shape=ten_bytes).records) == 5
+    made.clear()
+    with pytest.raises(TooLarge, match="the events of a request may have 50 bytes"):
+        take(b'{"things":[%b]}' % b",".join([GOOD] * 9), shape=ten_bytes, items_max=9)
+    assert len(made) == 6
+
+
+MEMBERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.sampled_from(["a", "bad", "12345678901", None, 5]),
+        "size": st.none() | st.integers() | st.floats(),
+        "tags": st.lists(st.sampled_from(["a", None]), max_size=3),
+    },
+)
+
+
+@given(st.lists(MEMBERS | st.none() | st.integers(), min_size=1, max_size=5))
+def test_it_makes_no_difference_whether_a_body_is_decoded_as_a_whole(items: list[object]) -> None:
+    body = b'{"things":%b}' % json.dumps(items).encode()
+    whole = summary(take(body))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batch, "WHOLE_BYTES_MAX", 0)
+        assert summary(take(body)) == whole

@@ -7,7 +7,7 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from pipeline.gateway.intake import SET_ASIDE_HEADER
-from pipeline.gateway.otlp import json_form, protobuf_form
+from pipeline.gateway.otlp import export, json_form, protobuf_form
 from pipeline.topics import SPANS, TRACES
 from tests.support.asgi import Answer, call
 from tests.support.gateway import MemoryGateway, kind_of
@@ -166,3 +166,33 @@ async def test_what_cannot_be_stored_as_text_is_replaced() -> None:
     by_json, by_protobuf = memory.producer.rows(SPANS)
     assert by_json["input"] == by_protobuf["input"] == '"a\ufffdb"'
     assert json.loads(by_json["metadata"])["other"] == "c\ufffdd"
+
+
+@pytest.mark.parametrize("headers", [JSON, PROTOBUF])
+async def test_more_spans_than_a_request_may_have_are_refused_and_nothing_of_them_is_kept(
+    headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "SPANS_MAX", 2)
+    memory = MemoryGateway()
+    taken, refused = (request(*(span(number + 1) for number in range(count))) for count in (2, 3))
+
+    answers = [
+        await send(memory, protobuf(body) if headers == PROTOBUF else body, headers) for body in (taken, refused)
+    ]
+
+    assert [answer.status for answer in answers] == [200, 413]
+    assert b"more than 2 spans" in answers[1].body
+    assert memory.producer.counts()["spans"] == 2
+
+
+@pytest.mark.parametrize("parent", [None, "no hex"])
+async def test_what_all_spans_of_a_request_share_may_not_make_it_many_times_larger(parent: str | None) -> None:
+    memory = MemoryGateway(body_bytes_max=60_000, event_bytes_max=60_000)
+    spans = [span(number + 1, **({} if parent is None else {"parentSpanId": parent})) for number in range(20)]
+    body = request(*spans, resource={"text": "x" * 10_000})
+
+    answer = await send(memory, body)
+
+    assert answer.status == 413
+    assert "the events of a request" in answer.json["message"]
+    assert memory.producer.counts() == {}
