@@ -3,7 +3,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from pipeline.local.process import free_ports
+from pipeline.local.process import free_ports_in_a_row
 from tests.support.command import RunningStage, migrate, run_command
 from tests.support.raw_http import get
 from tests.support.waiting import eventually
@@ -15,7 +15,7 @@ COUNTED = re.compile(r'^threadline_gateway_requests_total\{route="/is-alive/ping
 
 @pytest.fixture
 def shared(environment: Mapping[str, str]) -> Mapping[str, str]:
-    [first] = free_ports(1)
+    first, *_ = free_ports_in_a_row(PROCESSES)
     return {
         **environment,
         "THREADLINE_GATEWAY_PROCESSES": str(PROCESSES),
