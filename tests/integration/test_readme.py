@@ -117,13 +117,12 @@ def test_make_run_shows_conversations_and_takes_the_example_of_the_readme(tmp_pa
     script.write_text(example)
 
     with RunningStack(tmp_path / "state", "--sample") as stack:
-        sampled = wait_until(lambda: threads(stack, "Sample dialogues"), lambda found: len(found) >= 5, seconds_max=60)
+        sampled = wait_until(lambda: threads(stack, "Sample dialogues"), lambda found: len(found) >= 5)
         run_client(locked_python(CLIENTS / "requirements.txt"), script, base_url=stack.base_url)
-        (mine,) = wait_until(lambda: threads(stack, "Default Project"), bool, seconds_max=30)
+        (mine,) = wait_until(lambda: threads(stack, "Default Project"), bool)
         wait_until(
             lambda: [thread.get("feedback_scores") for thread in threads(stack, "Sample dialogues")],
             any,
-            seconds_max=90,
         )
 
     assert all(thread["first_message"] for thread in sampled)

@@ -89,7 +89,7 @@ def _installer(folder: Path) -> list[str]:
     _run([sys.executable, "-m", "venv", *(["--without-pip"] if uv else []), str(folder)])
     python = str(folder / "bin" / "python")
     if uv:
-        return [uv, "pip", "install", "--quiet", "--no-cache", "--python", python]
+        return [uv, "pip", "install", "--quiet", "--python", python]
     return [python, "-m", "pip", "install", "--quiet", "--no-cache-dir"]
 
 

@@ -13,8 +13,8 @@ from typing import Self
 
 from pipeline.local.process import free_port
 
-START_SECONDS_MAX = 90
-STOP_SECONDS_MAX = 60
+START_SECONDS_MAX = 180
+STOP_SECONDS_MAX = 180
 READY = "Threadline is ready"
 
 
@@ -41,7 +41,12 @@ class RunningStack:
         self._reader.start()
 
     def __enter__(self) -> Self:
-        self.wait_for_line(READY, START_SECONDS_MAX)
+        try:
+            self.wait_for_line(READY, START_SECONDS_MAX)
+        except BaseException:
+            self._process.kill()  # its processes end with it
+            self.wait()
+            raise
         return self
 
     def __exit__(
@@ -82,7 +87,11 @@ class RunningStack:
 
     def wait(self) -> int:
         """Wait until it ends by itself and return the exit code."""
-        code = self._process.wait(STOP_SECONDS_MAX)
+        try:
+            code = self._process.wait(STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise AssertionError(f"still there after {STOP_SECONDS_MAX} s:\n{self.output}") from None
         self._reader.join()
         assert self._process.stdout is not None
         self._process.stdout.close()

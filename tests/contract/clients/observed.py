@@ -46,7 +46,7 @@ class Reader:
         return content
 
     def _get(self, path: str) -> Any:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=120)
         try:
             connection.request("GET", f"/api/v1/private/{path}", headers=self._headers)
             answer = connection.getresponse()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.demo import assert_nothing_is_lost
 
-DEMO_SECONDS_MAX = 90
+DEMO_SECONDS_MAX = 600  # of a machine that does other things too
 
 
 def run_demo(*arguments: str) -> dict[str, float]:
@@ -16,7 +16,7 @@ def run_demo(*arguments: str) -> dict[str, float]:
         [sys.executable, "-m", "pipeline", "demo", "--json", *arguments],
         capture_output=True,
         text=True,
-        timeout=2 * DEMO_SECONDS_MAX,
+        timeout=DEMO_SECONDS_MAX,
         check=False,
     )
     assert result.returncode == 0, f"{result.stdout}\n{result.stderr[-8000:]}"

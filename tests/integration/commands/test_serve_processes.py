@@ -35,7 +35,7 @@ async def test_processes_share_the_port_show_their_own_metrics_and_end_together(
     first = int(shared["THREADLINE_OPERATION_PORT"])
     for port in range(first, first + PROCESSES):
         stage.operation_port = port
-        await eventually(lambda: is_ready(stage), bool, seconds_max=30)
+        await eventually(lambda: is_ready(stage), bool)
 
     for _ in range(REQUESTS):
         assert (await get(int(shared["THREADLINE_GATEWAY_PORT"]), "/is-alive/ping")).status == 200

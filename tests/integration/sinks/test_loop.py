@@ -109,7 +109,7 @@ async def test_every_topic_ends_in_its_table(installation: Installation) -> None
     sink = await installation.start_sink()
     await installation.stored()
 
-    assert await sink.terminate(20) == 0, sink.tail
+    assert await sink.terminate(60) == 0, sink.tail
     counts = {
         table: (await installation.client.rows(f"SELECT count() AS rows FROM {table}"))[0]["rows"]  # noqa: S608
         for table in (
@@ -145,7 +145,7 @@ async def test_a_sink_killed_at_any_moment_loses_and_doubles_nothing(installatio
         async def more(seen: int = seen) -> bool:
             return await rows_of(installation) > seen
 
-        await eventually(more, bool, seconds_max=30)
+        await eventually(more, bool)
         await asyncio.sleep(chance.random() * 0.3)
         assert await sink.kill() == -9
     await publishing
@@ -175,11 +175,11 @@ async def hand_over(installation: Installation, **second_settings: str) -> None:
 
     publishing = asyncio.create_task(publish_slowly())
     first = await installation.start_sink(batch_rows_max=150)
-    await eventually(lambda: rows_of(installation), lambda rows: rows > 0, seconds_max=30)
+    await eventually(lambda: rows_of(installation), lambda rows: rows > 0)
     second = await installation.start_sink(batch_rows_max=150, **second_settings)
     seen = await rows_of(installation)
-    await eventually(lambda: rows_of(installation), lambda rows: rows > seen + 300, seconds_max=30)
-    assert await first.terminate(25) == 0, first.tail
+    await eventually(lambda: rows_of(installation), lambda rows: rows > seen + 300)
+    assert await first.terminate(60) == 0, first.tail
     await publishing
     await installation.stored()
 
@@ -191,12 +191,12 @@ async def test_a_clickhouse_that_goes_away_is_waited_for(installation: Installat
     events = [event.record() for event in traffic(1500)]
     sink = await installation.start_sink(retry_seconds_max=0.5)
     await installation.publish(TRACES, events[:1000])
-    await eventually(lambda: rows_of(installation), lambda rows: rows > 0, seconds_max=30)
+    await eventually(lambda: rows_of(installation), lambda rows: rows > 0)
 
     for start in range(1000, 3000, 500):
         await installation.clickhouse.kill()
         await installation.publish(TRACES, events[start : start + 500])
-        await eventually(lambda: waiting_lines(installation), lambda lines: lines > 0, seconds_max=30)
+        await eventually(lambda: waiting_lines(installation), lambda lines: lines > 0)
         await installation.clickhouse.start()
         installation.lines.clear()
 
@@ -276,8 +276,8 @@ async def test_records_of_a_newer_schema_are_waited_for_and_hold_up_no_other_par
 
     await installation.publish(TRACES, [Record(b"k", good[2].value, headers_of("trace"), 2), *held, *others])
     sink = await installation.start_sink(newer_schema_retry_seconds=0.2)
-    await eventually(lambda: rows_of(installation), lambda rows: rows == 1 + len(others), seconds_max=30)
-    held_lines = await eventually(lambda: _held(installation), lambda lines: len(lines) > 1, seconds_max=30)
+    await eventually(lambda: rows_of(installation), lambda rows: rows == 1 + len(others))
+    held_lines = await eventually(lambda: _held(installation), lambda lines: len(lines) > 1)
 
     assert '"partition": 2' in held_lines[0]
     assert sink.returncode is None

@@ -18,8 +18,10 @@ Broker = EmbeddedBroker | ApacheKafka
 async def broker(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Broker]:
     broker: Broker = EmbeddedBroker(free_port()) if request.param == "embedded" else ApacheKafka(tmp_path / "kafka")
     await broker.start()
-    yield broker
-    await broker.kill()
+    try:
+        yield broker
+    finally:
+        await broker.kill()
 
 
 @pytest.fixture
