@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.clickhouse import migrated
 from tests.support.client_env import locked_python, run_client
-from tests.support.demo import assert_nothing_is_lost
+from tests.support.demo import assert_nothing_is_lost_by
 from tests.support.running import RunningStack
 from tests.support.stored import Log
 from tests.support.waiting import wait_until
@@ -81,7 +81,7 @@ async def test_what_an_operator_is_shown_runs_beside_an_installation(tmp_path: P
 
 
 def test_the_demo_loses_nothing_and_finds_exactly_the_sessions_of_its_input() -> None:
-    assert_nothing_is_lost(json.loads(run(DEMO)))
+    assert_nothing_is_lost_by(["bash", "-c", DEMO], folder=ROOT)
 
 
 def test_the_commands_that_are_run_otherwise_are_still_there() -> None:

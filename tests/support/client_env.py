@@ -55,7 +55,7 @@ def run_client(
     *arguments: str,
     base_url: str,
     environment: Mapping[str, str] | None = None,
-    seconds_max: float = 120,
+    seconds_max: float = 600,
 ) -> str:
     """Run a script of a real client against the stack at `base_url` and return what it printed."""
     result = subprocess.run(

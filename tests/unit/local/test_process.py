@@ -12,7 +12,7 @@ import pytest
 from pipeline.errors import InvalidSettings
 from pipeline.local.process import LINE_BYTES_MAX, ChildProcess, free_port, free_ports, free_ports_in_a_row
 
-WAIT_SECONDS_MAX = 10.0
+WAIT_SECONDS_MAX = 120.0
 FOREVER = "import signal; print('up', flush=True); signal.pause()"
 IGNORE_SIGTERM = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {FOREVER}"
 
