@@ -82,7 +82,7 @@ async def start_kafka() -> tuple[EmbeddedBroker, KafkaSettings]:
         heartbeat_interval_ms=1000,
         request_timeout_ms=2000,
     )
-    await ensure_topics(kafka, SystemClock())
+    await ensure_topics(kafka.model_copy(update={"request_timeout_ms": 60_000}), SystemClock())
     return broker, kafka
 
 

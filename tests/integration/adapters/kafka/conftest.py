@@ -29,6 +29,6 @@ def settings(broker: Broker) -> KafkaSettings:
     return KafkaSettings(
         bootstrap=broker.bootstrap,
         partitions=4,
-        request_timeout_ms=5000,
+        request_timeout_ms=10_000,
         last_record_alone=isinstance(broker, EmbeddedBroker),
     )

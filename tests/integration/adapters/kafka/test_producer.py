@@ -24,6 +24,7 @@ from tests.support.kafka_topics import create_topic, read
 TASKS = 50
 RECORDS_PER_TASK = 40
 SECONDS_MAX = 120.0
+PATIENT_MS = 60_000  # a broker that has just begun is slow to lead its partitions
 Answer = TypeVar("Answer")
 
 
@@ -44,7 +45,7 @@ def impatient(settings: KafkaSettings) -> KafkaSettings:
 
 
 async def started(settings: KafkaSettings) -> EventProducer:
-    await ensure_topics(settings, SystemClock())
+    await ensure_topics(settings.model_copy(update={"request_timeout_ms": PATIENT_MS}), SystemClock())
     producer = EventProducer(settings, client_id="test")
     await producer.start()
     await producer.partitions(TRACES)  # it knows the topic, as one that has published before
