@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(or $(shell command -v uv),$(BIN)/uv)
 READY := $(VENV)/.ready
-TWO_AT_A_TIME := -n 2 --dist loadfile
+AT_ONCE := --no-loadscope-reorder -n
 export UV_PYTHON_DOWNLOADS := never
 
 .PHONY: help setup run test check fault bench format machine
@@ -34,15 +34,14 @@ format: setup
 check: setup ## lint, types, house rules, unit tests, 300 simulated schedules (3 minutes)
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/pytest -q $(TWO_AT_A_TIME) tests/tidy tests/unit tests/simulation
+	@$(BIN)/pytest -q $(AT_ONCE) 2 tests/tidy tests/unit tests/simulation
 
 machine: setup
 	@tests/install_packages
 	@$(BIN)/python -m tests.apache_kafka.prepare || echo "going on without Apache Kafka"
 
-test: check machine ## everything a release must pass (20 minutes)
-	@$(BIN)/pytest -q $(TWO_AT_A_TIME) --durations=10 tests/deploy tests/integration tests/contract
-	@$(BIN)/pytest -q tests/browser # its driver runs an event loop for as long as the browser is open
+test: check machine ## everything a release must pass (17 minutes)
+	@$(BIN)/pytest -q $(AT_ONCE) 3 --durations=10 tests/deploy tests/integration tests/contract tests/browser
 
 fault: machine ## long, seeded fault suites: make fault SEED=1
 	@$(BIN)/pytest -q tests/simulation tests/fault --seed $(or $(SEED),1) --schedules 10000

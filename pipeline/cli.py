@@ -25,6 +25,9 @@ _TIMES: Final = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f")
 @click.version_option(version("threadline"), prog_name="threadline")
 def threadline() -> None:
     """Turn a stream of LLM traces into conversations."""
+    from pipeline.adapters.telemetry import logs  # noqa: PLC0415
+
+    logs.keep_off_stdout()
 
 
 @threadline.command()

@@ -8,11 +8,18 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
+from tests import distribution
 from tests.apache_kafka.fetch import CACHE, kafka_version
 
 CHROMIUM = "chromium"
+# How long an example takes says more of the machine than of our code.
+hypothesis.settings.register_profile(
+    "threadline", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("threadline")
 LEFT_OUT = pytest.StashKey[Counter[str]]()
 
 
@@ -64,6 +71,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.stash[LEFT_OUT].update(reasons)
     config.hook.pytest_deselected(items=dropped)
     items[:] = kept
+    distribution.sort(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> distribution.UnitScheduling:
+    return distribution.UnitScheduling(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -1,15 +1,18 @@
 """Child processes of one machine: started, followed line by line, and never left behind."""
 
 import asyncio
+import fcntl
 import os
 import random
 import shutil
 import signal
 import socket
 import sys
+import tempfile
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from functools import cache
 from pathlib import Path
 from typing import IO, Final, Self
 
@@ -23,21 +26,39 @@ READ_BYTES_MAX = 64 * 1024
 # connecting to a stopped server can otherwise be given the server's own port as its source, and block its restart.
 PORTS = range(10_000, 16_000)
 PORT_ATTEMPTS_MAX = 100
+_claimed: Final = set[int]()
 
 _TETHER = Path(__file__).with_name("tether.py")
 
 
 def free_ports(count: int) -> list[int]:
-    """Return `count` different ports of 127.0.0.1 on which nothing listens now."""
+    """Return `count` different ports of 127.0.0.1 on which nothing listens now; raises InvalidSettings.
+
+    They are this process' own until it ends: no other process of the same user gets them from here, even while nothing
+    listens on them, before a server has started and while one is down. The same process gets them again last.
+    """
     ports: list[int] = []
     with ExitStack() as held:
-        for port in random.sample(PORTS, PORT_ATTEMPTS_MAX):
+        for port in _candidates():
             with suppress(OSError):  # taken: try the next
+                _claim(port)
                 held.enter_context(_bind(port))
                 ports.append(port)
             if len(ports) == count:
                 return ports
     raise InvalidSettings(f"fewer than {count} free ports among {PORT_ATTEMPTS_MAX} of {PORTS.start}-{PORTS.stop - 1}")
+
+
+def free_ports_in_a_row(count: int) -> list[int]:
+    """Return `count` ports as `free_ports` does, each one more than the one before; raises InvalidSettings."""
+    for first in _candidates():
+        ports = list(range(first, first + count))
+        with suppress(OSError), ExitStack() as held:
+            for port in ports:
+                _claim(port)
+                held.enter_context(_bind(port))
+            return ports
+    raise InvalidSettings(f"nowhere in {PORTS.start}-{PORTS.stop - 1} were {count} free ports in a row found")
 
 
 def free_port() -> int:
@@ -52,6 +73,27 @@ def is_port_free(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _candidates() -> list[int]:
+    """Return ports in any order, but those that this process was given before at the end: it may yet use them."""
+    return sorted(random.sample(PORTS, min(PORT_ATTEMPTS_MAX, len(PORTS))), key=_claimed.__contains__)
+
+
+def _claim(port: int) -> None:
+    """Lock the byte of a file that stands for this port, until this process ends; raises OSError if another one has it.
+
+    Each process has its own lock on a byte (POSIX record locks), and loses it by its end, however it ends.
+    """
+    fcntl.lockf(_claims_file(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    _claimed.add(port)
+
+
+@cache
+def _claims_file() -> int:
+    """Return the descriptor of the file of claims, which stays open: to close it would give up all of them."""
+    path = Path(tempfile.gettempdir()) / f"threadline-ports-{os.getuid()}"
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
 def _bind(port: int) -> socket.socket:

@@ -15,9 +15,9 @@ from pipeline.local.kafka_probe import wait_for_broker
 from pipeline.local.process import ChildProcess, free_ports, is_port_free
 from tests.apache_kafka.fetch import fetch
 
-START_SECONDS_MAX = 60.0
+START_SECONDS_MAX = 180.0
 STOP_SECONDS_MAX = 30.0
-FORMAT_SECONDS_MAX = 30.0
+FORMAT_SECONDS_MAX = 120.0
 
 # A short life on two cores: no second compiler tier, no OS threads for collecting, and no more memory than stated.
 JVM_FLAGS = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")

@@ -1,6 +1,7 @@
 """One stack and one browser for all tests of the page; each test has a project and a page of its own.
 
-API keys are in force, so that every view and every write is seen to work with one.
+API keys are in force, so that every view and every write is seen to work with one. Browser and stack end with the last
+of these tests: the browser's driver runs an event loop for as long as it is open, and other tests have their own.
 """
 
 import json
@@ -19,7 +20,7 @@ from tests.support.page_api import Api
 from tests.support.running import RunningStack
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-WAIT_MS_MAX = 30_000
+WAIT_MS_MAX = 90_000
 """For whatever the page has to show: the machine may be busy."""
 
 Open = Callable[..., Page]
@@ -39,14 +40,14 @@ class Keys(NamedTuple):
     reading: str
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
     file = tmp_path_factory.mktemp("keys") / "keys.json"
     full = create(file, Wanted("everything", workspaces=["*"], rights=RIGHTS))
     return Keys(file, full, create(file, Wanted("reader", workspaces=["*"], rights=["read"])))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory, keys: Keys) -> Iterator[RunningStack]:
     environment = {"THREADLINE_GATEWAY_KEYS_FILE": str(keys.file)}
     with RunningStack(tmp_path_factory.mktemp("page"), "--thread-timeout", "10m", environment=environment) as running:
@@ -56,13 +57,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory, keys: Keys) -> Iterator[Runn
 expect.set_options(timeout=WAIT_MS_MAX)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def tabs() -> Iterator[BrowserContext]:
     """One window for all tests: a window takes longer to open than most of them to run."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        yield browser.new_context()
-        browser.close()
+        try:
+            yield browser.new_context()
+        finally:
+            browser.close()
 
 
 @pytest.fixture
@@ -106,8 +109,10 @@ def open_page(tabs: BrowserContext, api: Api, keys: Keys, faults: list[str]) -> 
         page.goto(f"{api.base_url}/#{'&'.join(f'{name}={value}' for name, value in address.items())}")
         return page
 
-    yield open_
-    for page in opened:
-        page.evaluate("localStorage.clear()")
-        page.close()
+    try:
+        yield open_
+    finally:
+        for page in opened:
+            page.evaluate("localStorage.clear()")
+            page.close()
     assert faults == []

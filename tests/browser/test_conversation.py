@@ -149,7 +149,7 @@ def test_long_messages_are_folded_and_the_raw_trace_is_one_click_away(api: Api, 
 
 def test_five_hundred_turns_are_read_from_the_end_and_back(api: Api, open_page: Open) -> None:
     api.log("endless", *[(f"question {number}", f"answer {number}") for number in range(500)])
-    wait_until(lambda: api.thread("endless").get("number_of_messages"), lambda count: count == 1000, seconds_max=30)
+    wait_until(lambda: api.thread("endless").get("number_of_messages"), lambda count: count == 1000)
 
     page = open_page(thread="endless")
 

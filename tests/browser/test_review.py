@@ -14,7 +14,7 @@ Open = Callable[..., Page]
 
 
 def stored(read: Callable[[], Any], holds: Callable[[Any], bool]) -> Any:
-    return wait_until(read, holds, seconds_max=30)
+    return wait_until(read, holds)
 
 
 def test_thumbs_are_stored_as_a_score_of_the_trace_and_taken_back(api: Api, open_page: Open) -> None:

@@ -72,13 +72,13 @@ def test_a_rule_is_made_scores_threads_is_changed_switched_off_and_deleted(api: 
     assert rules_of(api)[0]["sampling_rate"] == 0.125
 
     rule.get_by_role("switch", name="Enabled").click()
-    wait_until(lambda: rules_of(api)[0]["enabled"], lambda enabled: not enabled, seconds_max=30)
+    wait_until(lambda: rules_of(api)[0]["enabled"], lambda enabled: not enabled)
     expect(rule.get_by_role("switch", name="Enabled")).not_to_be_checked()
 
     rule.get_by_role("button", name="Delete this rule").click()
     rule.get_by_role("button", name="Delete", exact=True).click()
     expect(page.get_by_role("heading", name="No rules yet")).to_be_visible()
-    wait_until(lambda: rules_of(api), lambda rules: rules == [], seconds_max=30)
+    wait_until(lambda: rules_of(api), lambda rules: rules == [])
 
 
 def test_a_rule_that_is_refused_says_why_and_stays_in_the_form(api: Api, open_page: Open) -> None:

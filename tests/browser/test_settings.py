@@ -49,7 +49,7 @@ def test_the_timeout_and_the_regime_of_scores_are_set_for_the_workspace(open_pag
         page.reload()
         return page.get_by_label("A thread is inactive").input_value()
 
-    wait_until(shown, lambda value: value == "PT30M", seconds_max=30)
+    wait_until(shown, lambda value: value == "PT30M")
     expect(page.get_by_label("Scores of conversations")).to_have_value("lenient")
 
 

@@ -51,7 +51,7 @@ def test_columns_show_what_a_thread_is_and_scores_are_columns(api: Api, open_pag
     api.close("whole")
     score = {"thread_id": "whole", "project_name": api.project, "name": "quality", "value": 0.75, "source": "sdk"}
     api.call("PUT", "traces/threads/feedback-scores", {"scores": [score]})
-    stored = wait_until(lambda: api.thread("whole"), lambda thread: "feedback_scores" in thread, seconds_max=30)
+    stored = wait_until(lambda: api.thread("whole"), lambda thread: "feedback_scores" in thread)
     api.call("PATCH", f"traces/threads/{stored['thread_model_id']}", {"tags": ["vip"]})
 
     page = open_page()
@@ -97,7 +97,7 @@ def test_a_thread_id_can_be_compared_in_all_eight_ways(api: Api, open_page: Open
     page.get_by_label("Value").fill("b-1")
     for operator, names in expected.items():
         page.get_by_label("Operator").select_option(operator)
-        wait_until(lambda: set(rows(page)), lambda seen, names=names: seen == names, seconds_max=20)  # type: ignore[misc]
+        wait_until(lambda: set(rows(page)), lambda seen, names=names: seen == names)  # type: ignore[misc]
 
 
 def test_a_column_sorts_and_sorts_the_other_way_round(api: Api, open_page: Open) -> None:
@@ -130,7 +130,7 @@ def test_a_column_sorts_and_sorts_the_other_way_round(api: Api, open_page: Open)
 def test_pages_hold_every_thread_once_while_new_ones_come_in(api: Api, open_page: Open) -> None:
     names = {f"t-{number:03}" for number in range(120)}
     api.log_threads(names)
-    wait_until(lambda: total(api), lambda found: found == len(names), seconds_max=30)
+    wait_until(lambda: total(api), lambda found: found == len(names))
     page = open_page()
     expect(page.get_by_text("1 to 50 of 120")).to_be_visible()
     seen = rows(page)

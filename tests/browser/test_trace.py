@@ -91,7 +91,7 @@ def test_a_span_is_scored(api: Api, open_page: Open) -> None:
     page.get_by_role("button", name="Save score").click()
 
     expect(page.locator(".detail .chip")).to_contain_text("fit")
-    scores = wait_until(lambda: api.call("GET", f"spans/{span_id}").get("feedback_scores"), bool, seconds_max=30)
+    scores = wait_until(lambda: api.call("GET", f"spans/{span_id}").get("feedback_scores"), bool)
     assert [(score["name"], score["value"]) for score in scores] == [("fit", 1)]
 
 

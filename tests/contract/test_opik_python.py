@@ -7,8 +7,8 @@ from tests.support.client_env import locked_python, run_client
 from tests.support.running import RunningStack
 
 HERE = Path(__file__).parent
-TIMEOUT_SECONDS = 8
-LATE_SECONDS_MAX = 15  # for a machine with other work to do; on an idle one it is below 2
+TIMEOUT_SECONDS = 20  # within it the thread must be seen active, on a machine that does other things too
+LATE_SECONDS_MAX = 120  # on an idle machine it is below 2
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ BY_RECEIPT = ("workspace", "project_id", "created_at_us", "last_updated_at_us", 
 TRACE_COLUMNS_BY_RECEIPT = (*BY_RECEIPT, "first_version_us", "activity_log_id", "activity_offset", "activity_at_ms")
 SPAN_COLUMNS_BY_RECEIPT = (*BY_RECEIPT, "first_version_us")
 MEMBERS_BY_RECEIPT = ("project_id", "created_at", "last_updated_at")
-SETTLE_SECONDS_MAX = 30
+SETTLE_SECONDS_MAX = 120
 
 
 def orders() -> dict[str, list[Recorded]]:

@@ -33,7 +33,7 @@ def health(port: int) -> int:
     assert command is not None
     _, *arguments = json.loads(command[1])
     environment = {**os.environ, "THREADLINE_OPERATION_PORT": str(port)}
-    ran = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, check=False, timeout=30)
+    ran = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, check=False, timeout=120)
     return ran.returncode
 
 

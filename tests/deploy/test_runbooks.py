@@ -129,12 +129,12 @@ async def storage(tmp_path: Path) -> AsyncIterator[ClickHouse]:
         argv, env=None, on_line=lambda line: listens.set() if "listens on" in line else None
     )
     try:
-        await asyncio.wait_for(listens.wait(), 30)
+        await asyncio.wait_for(listens.wait(), 120)
         async with ClickHouse(ClickHouseSettings(port=port)) as client:
             await migrations.apply(client)
             yield client
     finally:
-        await child.terminate(10)
+        await child.terminate(60)
 
 
 async def test_statements_run_on_our_tables(storage: ClickHouse) -> None:

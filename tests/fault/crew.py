@@ -12,7 +12,7 @@ from tests.support.broken_rules import Rule
 WORKER: Final = ("-m", "pipeline", "worker")
 BROKEN_WORKER: Final = ("-m", "tests.fault.broken_worker")
 WORKERS_MAX: Final = 4
-STOP_SECONDS_MAX: Final = 40.0
+STOP_SECONDS_MAX: Final = 60.0
 RESTART_SECONDS: Final = 0.5
 
 

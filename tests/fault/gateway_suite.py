@@ -33,7 +33,7 @@ from tests.fault.sdk_processes import SdkProcesses, SdkSent, logging_with_sdk
 
 MEMORY_BYTES_MAX: Final = 500 * 1000 * 1000
 PARTITIONS: Final = 4
-SERVED_SECONDS_MAX: Final = 60.0
+SERVED_SECONDS_MAX: Final = 120.0
 RECOVERY_SECONDS_MAX: Final = 120.0
 GREED_SECONDS_MAX: Final = 120.0
 BATCHES_MEANWHILE: Final = 20

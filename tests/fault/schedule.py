@@ -18,7 +18,7 @@ class Times:
     thread_timeout: int = 3
     session: int = 4
     broker_down_max: float = 8.0
-    drain_max: float = 120.0
+    drain_max: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)

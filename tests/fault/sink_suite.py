@@ -136,14 +136,14 @@ class Scene:
         second = await self.start_sink("b")
         for _ in range(5):
             await self.send()
-        assert await second.terminate(30) == 0, second.tail
+        assert await second.terminate(60) == 0, second.tail
 
     async def _make_anew(self) -> None:
         """Delete the topic of spans when all of it is stored, and make it again: its offsets begin at 0 again."""
         await self.installation.stored()
         await self.spans.read(self.installation)
         sink = await self.keep_sink()
-        assert await sink.terminate(30) == 0, sink.tail
+        assert await sink.terminate(60) == 0, sink.tail
         admin = AIOKafkaAdminClient(bootstrap_servers=self.installation.kafka.bootstrap)
         await admin.start()
         await admin.delete_topics([SPANS.name])

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby, islice
+from itertools import groupby, islice, takewhile
 from pathlib import Path
 from typing import Final
 
@@ -68,7 +68,7 @@ async def run(
     env: Mapping[str, str] | None = None,
     rule: Rule | None = None,
 ) -> Run:
-    """Let faults happen for `seconds`, then let the workers finish, and judge.
+    """Let faults happen for `seconds`, or until there are no more of them; then let the workers finish, and judge.
 
     `env` is added to that of workers; `rule` is broken in all of them.
     """
@@ -90,8 +90,8 @@ async def run(
                 crew.join()
             sending = asyncio.create_task(traffic.run())
             until = time.monotonic() + seconds
-            while time.monotonic() < until:
-                await _happen(next(faults), broker, crew, traffic, happened.faults)
+            for fault in takewhile(lambda _: time.monotonic() < until, faults):
+                await _happen(fault, broker, crew, traffic, happened.faults)
             sending.cancel()
             await asyncio.wait({sending})
         happened.is_drained = await drained(kafka, times)

@@ -55,7 +55,7 @@ def run_client(
     *arguments: str,
     base_url: str,
     environment: Mapping[str, str] | None = None,
-    seconds_max: float = 120,
+    seconds_max: float = 600,
 ) -> str:
     """Run a script of a real client against the stack at `base_url` and return what it printed."""
     result = subprocess.run(
@@ -89,7 +89,7 @@ def _installer(folder: Path) -> list[str]:
     _run([sys.executable, "-m", "venv", *(["--without-pip"] if uv else []), str(folder)])
     python = str(folder / "bin" / "python")
     if uv:
-        return [uv, "pip", "install", "--quiet", "--no-cache", "--python", python]
+        return [uv, "pip", "install", "--quiet", "--python", python]
     return [python, "-m", "pip", "install", "--quiet", "--no-cache-dir"]
 
 

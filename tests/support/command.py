@@ -5,15 +5,16 @@ import json
 import sys
 import urllib.request
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from click.testing import CliRunner, Result
 
 from pipeline.cli import threadline
 from pipeline.local.process import ChildProcess
 
-READY_SECONDS_MAX = 30
-GRACE_SECONDS = 20
+READY_SECONDS_MAX = 120
+GRACE_SECONDS = 60
 
 
 async def run_command(environment: Mapping[str, str], *arguments: str) -> tuple[int, str]:
@@ -37,6 +38,8 @@ async def run_here(environment: Mapping[str, str], *arguments: str) -> Result:
 class RunningStage:
     """A stage that was started and says that it is ready."""
 
+    _started: Final = WeakKeyDictionary[asyncio.AbstractEventLoop, list[ChildProcess]]()
+
     def __init__(self, child: ChildProcess, operation_port: int) -> None:
         self.child = child
         self.operation_port = operation_port
@@ -55,12 +58,19 @@ class RunningStage:
                 ready.set()
 
         child = await ChildProcess.start([sys.executable, "-m", "pipeline", name], env=environment, on_line=on_line)
+        cls._started.setdefault(asyncio.get_running_loop(), []).append(child)
         try:
             await asyncio.wait_for(ready.wait(), READY_SECONDS_MAX)
         except TimeoutError:
             await child.kill()
             raise AssertionError(f"{name} was not ready:\n{child.tail}") from None
         return cls(child, ports[0])
+
+    @classmethod
+    async def kill_all(cls) -> None:
+        """Leave none running that a test which failed has not drained."""
+        for child in cls._started.pop(asyncio.get_running_loop(), []):
+            await child.kill()
 
     async def ask(self, path: str) -> tuple[int, str]:
         """GET a path of the operator's port."""

@@ -35,8 +35,8 @@ from tests.support.waiting import eventually
 
 WORKSPACE: Final = "default"
 PARTITIONS: Final = 4
-SETTLED_SECONDS_MAX: Final = 120.0
-READY_SECONDS_MAX: Final = 60.0
+SETTLED_SECONDS_MAX: Final = 240.0
+READY_SECONDS_MAX: Final = 120.0
 _SCORES: Final = """
 SELECT session_id, thread_id, author, name, uniqExact(value, ifNull(reason, ''), version_us) AS different,
        any(value) AS some_value, any(source_queue_id) AS origin, any(source) AS some_source

@@ -14,7 +14,7 @@ JUDGE: Final = "rule/coherence"
 COUNTED: Final = (RuleEvaluator("turns"), RuleEvaluator("steps"), RuleEvaluator("unanswered_questions"))
 NAMES: Final = {"turns", "steps", "failed_steps", "unanswered_questions"}
 HOPELESS_SHARE: Final = 0.1
-PROGRESS_SECONDS_MAX: Final = 60.0
+PROGRESS_SECONDS_MAX: Final = 120.0
 
 
 async def killed_under_load(line: Evaluating, project: str, *, kills: int, threads_per_kill: int, seed: int) -> str:

@@ -8,7 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import for_code
 from aiokafka.structs import ConsumerRecord
 
-READ_SECONDS_MAX = 15.0
+READ_SECONDS_MAX = 90.0
 
 
 async def create_topic(

@@ -16,7 +16,7 @@ from pipeline.local.process import ChildProcess, free_port
 from tests.support.waiting import eventually
 
 ALERTS: Final = Path(__file__).parents[2] / "deploy" / "prometheus" / "alerts.yaml"
-START_SECONDS_MAX: Final = 60.0
+START_SECONDS_MAX: Final = 180.0
 SCRAPE_INTERVAL: Final = "200ms"
 
 

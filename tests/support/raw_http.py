@@ -3,7 +3,7 @@
 import asyncio
 from typing import NamedTuple
 
-SECONDS_MAX = 10.0
+SECONDS_MAX = 120.0
 
 
 class Answer(NamedTuple):

@@ -11,11 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from pipeline.local import process
 from pipeline.local.process import free_port
 
-START_SECONDS_MAX = 90
-STOP_SECONDS_MAX = 60
+START_SECONDS_MAX = 180
+STOP_SECONDS_MAX = 180
 READY = "Threadline is ready"
+TETHER = Path(process.__file__).with_name("tether.py")
 
 
 class RunningStack:
@@ -27,8 +29,10 @@ class RunningStack:
         self.port = port or free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         argv = [sys.executable, "-m", "pipeline", "dev", "--data-dir", str(data_dir), "--port", str(self.port)]
+        # It ends with us, however we end: a test run that was killed leaves nothing that slows the next one down.
+        tether = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid())] if sys.platform == "linux" else []
         self._process = subprocess.Popen(
-            [*argv, *arguments],
+            [*tether, *argv, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -41,7 +45,12 @@ class RunningStack:
         self._reader.start()
 
     def __enter__(self) -> Self:
-        self.wait_for_line(READY, START_SECONDS_MAX)
+        try:
+            self.wait_for_line(READY, START_SECONDS_MAX)
+        except BaseException:
+            self._process.kill()  # its processes end with it
+            self.wait()
+            raise
         return self
 
     def __exit__(
@@ -82,7 +91,11 @@ class RunningStack:
 
     def wait(self) -> int:
         """Wait until it ends by itself and return the exit code."""
-        code = self._process.wait(STOP_SECONDS_MAX)
+        try:
+            code = self._process.wait(STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise AssertionError(f"still there after {STOP_SECONDS_MAX} s:\n{self.output}") from None
         self._reader.join()
         assert self._process.stdout is not None
         self._process.stdout.close()

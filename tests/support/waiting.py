@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 LOOK_INTERVAL_SECONDS = 0.05
+PATIENCE_SECONDS = 120.0
+"""After which what was to come is taken not to come: far longer than it takes on a machine with much else to do."""
 
 Seen = TypeVar("Seen")
 
@@ -15,7 +17,7 @@ def wait_until(
     look: Callable[[], Seen],
     holds: Callable[[Seen], bool],
     *,
-    seconds_max: float,
+    seconds_max: float = PATIENCE_SECONDS,
     interval_seconds: float = LOOK_INTERVAL_SECONDS,
 ) -> Seen:
     """Return what `look` sees as soon as it `holds`."""
@@ -27,7 +29,9 @@ def wait_until(
     return seen
 
 
-async def eventually(look: Callable[[], Awaitable[Seen]], holds: Callable[[Seen], bool], *, seconds_max: float) -> Seen:
+async def eventually(
+    look: Callable[[], Awaitable[Seen]], holds: Callable[[Seen], bool], *, seconds_max: float = PATIENCE_SECONDS
+) -> Seen:
     """Return what `look` sees as soon as it `holds`, for tests in an event loop."""
     until = time.monotonic() + seconds_max
     while not holds(seen := await look()):

@@ -51,6 +51,11 @@ def configure(settings: OperationSettings, *, stage: str) -> None:
     )
 
 
+def keep_off_stdout() -> None:
+    """Say on stderr whatever is said before `configure`: the stdout of a command is its result."""
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+
+
 def logger(name: str) -> structlog.stdlib.BoundLogger:
     """Return the logger of a module; pass `__name__`."""
     bound: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)

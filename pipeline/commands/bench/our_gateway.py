@@ -10,7 +10,7 @@ from pipeline.commands.bench.measure import children_of, cpu_seconds, peak_resid
 from pipeline.commands.bench.our_stage import environment_of
 from pipeline.errors import FatalError
 from pipeline.local.console import is_ready
-from pipeline.local.process import ChildProcess, free_ports
+from pipeline.local.process import ChildProcess, free_ports_in_a_row
 from pipeline.settings import KafkaSettings
 
 _START_SECONDS_MAX: Final = 60.0
@@ -36,7 +36,7 @@ async def running_gateway(
     kafka: KafkaSettings, *, processes: int = 1, more: Mapping[str, str] | None = None
 ) -> AsyncIterator[RunningGateway]:
     """Start a gateway without storage, with the settings `more`; raises FatalError where it does not start."""
-    port, first_operation_port, *_ = free_ports(2)
+    port, first_operation_port, *_ = free_ports_in_a_row(1 + processes)
     ready = asyncio.Event()
     said = 0
 

@@ -10,9 +10,8 @@ import pytest
 from pipeline.local.broker import EmbeddedBroker
 from pipeline.local.process import free_port, free_ports
 from tests.support.clickhouse import ClickHouseProcess
+from tests.support.command import RunningStage
 from tests.support.installation import Installation, running
-
-READY_SECONDS_MAX = 30
 
 
 @pytest.fixture
@@ -37,8 +36,9 @@ async def environment(tmp_path: Path) -> AsyncIterator[Mapping[str, str]]:
             "THREADLINE_OPERATION_PORT": "0",
         }
     finally:
+        await RunningStage.kill_all()
         await storage.kill()
-        await broker.stop()
+        await broker.kill()
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def test_nothing_is_left_when_it_is_killed(tmp_path: Path) -> None:
 
     os.kill(stack.pid, signal.SIGKILL)
 
-    wait_until(lambda: alive(started), lambda left: not left, seconds_max=10)
+    wait_until(lambda: alive(started), lambda left: not left)
     assert stack.stop() == -signal.SIGKILL
 
 

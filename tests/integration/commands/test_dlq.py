@@ -90,7 +90,7 @@ async def test_a_letter_that_was_published_but_is_not_stored_yet_is_not_publishe
     await installation.publish(TRACES, [Record(b"key", b"[]", headers_of("trace"), 1)])
     sink = await installation.start_sink()
     await installation.stored()
-    assert await sink.terminate(20) == 0
+    assert await sink.terminate(60) == 0
 
     assert (await dlq(installation, "replay"))["replayed"] == 1
     assert (await dlq(installation, "replay"))["replayed_before"] == 1

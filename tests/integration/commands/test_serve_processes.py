@@ -3,7 +3,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from pipeline.local.process import free_ports
+from pipeline.local.process import free_ports_in_a_row
 from tests.support.command import RunningStage, migrate, run_command
 from tests.support.raw_http import get
 from tests.support.waiting import eventually
@@ -15,7 +15,7 @@ COUNTED = re.compile(r'^threadline_gateway_requests_total\{route="/is-alive/ping
 
 @pytest.fixture
 def shared(environment: Mapping[str, str]) -> Mapping[str, str]:
-    [first] = free_ports(1)
+    first, *_ = free_ports_in_a_row(PROCESSES)
     return {
         **environment,
         "THREADLINE_GATEWAY_PROCESSES": str(PROCESSES),
@@ -35,7 +35,7 @@ async def test_processes_share_the_port_show_their_own_metrics_and_end_together(
     first = int(shared["THREADLINE_OPERATION_PORT"])
     for port in range(first, first + PROCESSES):
         stage.operation_port = port
-        await eventually(lambda: is_ready(stage), bool, seconds_max=30)
+        await eventually(lambda: is_ready(stage), bool)
 
     for _ in range(REQUESTS):
         assert (await get(int(shared["THREADLINE_GATEWAY_PORT"]), "/is-alive/ping")).status == 200

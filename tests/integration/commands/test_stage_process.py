@@ -13,7 +13,7 @@ from pipeline.local.process import ChildProcess
 from tests.support.raw_http import get
 
 ROOT = Path(__file__).parents[3]
-SECONDS_MAX = 20.0
+SECONDS_MAX = 120.0
 
 
 class Stage:

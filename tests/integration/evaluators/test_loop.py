@@ -75,7 +75,7 @@ async def test_while_storage_is_away_evaluations_wait_and_then_have_whole_transc
     line.lines.clear()
     await line.clickhouse.kill()
     await asyncio.gather(*(line.say(project, f"t{number}", turns=3, spans=2) for number in range(30)))
-    await eventually(lambda: _says(line, "waiting"), bool, seconds_max=30)
+    await eventually(lambda: _says(line, "waiting"), bool)
     await line.clickhouse.start()
     await line.settled()
 

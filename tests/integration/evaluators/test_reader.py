@@ -20,7 +20,7 @@ from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SECONDS_MAX = 30.0
+SECONDS_MAX = 120.0
 
 
 @asynccontextmanager

@@ -151,7 +151,7 @@ def dumped(value: object) -> bytes:
     return json.dumps(value).encode()  # NaN and Infinity as they are, which is no JSON
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(
     entity=st.sampled_from(["traces", "spans"]),
     items=st.lists(ITEMS, min_size=1, max_size=5),
@@ -184,7 +184,7 @@ WHOLE = batch(*[GOOD] * 20)
 COMPRESSED: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "zstd": zstd.compress}
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(
     encoding=st.sampled_from(sorted(COMPRESSED)),
     place=st.integers(min_value=0, max_value=1000),

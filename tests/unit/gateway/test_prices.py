@@ -24,7 +24,7 @@ def cost(provider: str | None, model: str, **usage: int) -> Decimal | None:
 
 
 @pytest.mark.parametrize(("provider", "model"), MODELS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     tokens=st.tuples(st.integers(0, 2_000_000), st.integers(1, 200_000)),
     cached=st.tuples(st.floats(0, 0.5), st.floats(0, 0.5)),

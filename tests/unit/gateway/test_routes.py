@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.asgi import call
@@ -84,7 +84,7 @@ DEEP_OBJECT = b'{"a":' * 3000 + b"1" + b"}" * 3000
 NOISE = st.binary(max_size=60) | st.sampled_from(
     [b"[" * 3000, b'{"traces":%b}' % DEEP_LIST, b'{"traces":[%b]}' % DEEP_OBJECT, b'{"spans":[%b]}' % DEEP_LIST]
 )
-EVERY_BODY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+EVERY_BODY = settings(max_examples=150)
 
 
 async def test_the_ping_of_the_sdks_is_answered_200() -> None:

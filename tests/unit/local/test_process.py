@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InvalidSettings
-from pipeline.local.process import LINE_BYTES_MAX, ChildProcess, free_port, free_ports
+from pipeline.local.process import LINE_BYTES_MAX, ChildProcess, free_port, free_ports, free_ports_in_a_row
 
-WAIT_SECONDS_MAX = 10.0
+WAIT_SECONDS_MAX = 120.0
 FOREVER = "import signal; print('up', flush=True); signal.pause()"
 IGNORE_SIGTERM = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {FOREVER}"
 
@@ -170,6 +170,38 @@ def test_a_port_in_use_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(InvalidSettings, match="free ports"):
             free_port()
     assert free_port() == taken
+
+
+def test_a_port_that_another_process_was_given_is_not_free_until_that_process_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    give = "from pipeline.local.process import free_port; print(free_port(), flush=True); input()"
+    with subprocess.Popen(python(give), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        given = int(other.stdout.readline())
+        monkeypatch.setattr("pipeline.local.process.PORTS", range(given, given + 1))
+        with pytest.raises(InvalidSettings, match="free ports"):
+            free_port()
+        other.communicate("")
+    assert free_port() == given
+
+
+def test_a_port_is_given_again_only_when_there_is_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = free_ports_in_a_row(10)[0]
+    monkeypatch.setattr("pipeline.local.process._claimed", set())
+    monkeypatch.setattr("pipeline.local.process.PORTS", range(first, first + 10))
+
+    assert len({free_port() for _ in range(10)}) == 10
+    assert free_port() in range(first, first + 10)
+
+
+def test_ports_in_a_row_are_all_free() -> None:
+    first, second, third = free_ports_in_a_row(3)
+
+    assert (second, third) == (first + 1, first + 2)
+    for port in (first, second, third):
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", port))
 
 
 def has_ended(pidfd: int, *, wait_seconds: float) -> bool:

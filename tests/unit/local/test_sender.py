@@ -163,10 +163,10 @@ async def test_a_gateway_that_is_not_up_yet_is_waited_for() -> None:
 
     sender = Sender(f"http://127.0.0.1:{port}/api", SystemClock(), FAST, on_progress=note)
     sending = asyncio.create_task(sender.send([trace(1), trace(2)]))
-    await asyncio.wait_for(refused.wait(), 5)
+    await asyncio.wait_for(refused.wait(), 120)
     assert not gateway.requests
     async with gateway.running(port):
-        delivery = await asyncio.wait_for(sending, 5)
+        delivery = await asyncio.wait_for(sending, 120)
     assert delivery.accepted == {"trace": 2}
     assert delivery.retries["connection"] >= 1
 
@@ -201,7 +201,7 @@ async def test_requests_in_flight_stay_within_their_bound() -> None:
     gateway.hold = until_full
     patches = [Send(0.0, Route.TRACE_PATCH, {"thread_id": "t"}, f"trace-{number}") for number in range(12)]
     async with gateway.running() as url:
-        delivery = await asyncio.wait_for(deliver(url, patches, SendLimits(requests_in_flight_max=3)), 10)
+        delivery = await asyncio.wait_for(deliver(url, patches, SendLimits(requests_in_flight_max=3)), 120)
     assert gateway.in_flight_max == 3
     assert delivery.accepted == {"trace": 12}
 

@@ -1,6 +1,6 @@
 """The deadlines against a plain sorted list."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.stream.deadlines import NEVER, Deadlines
@@ -47,7 +47,6 @@ class Threads:
 
 
 @given(STEPS, st.integers(1, 4))
-@settings(deadline=None)
 def test_what_is_due_is_given_in_order_and_nothing_else(steps: list[tuple[str, bytes, int]], limit: int) -> None:
     threads = Threads()
     for step in steps:
@@ -64,7 +63,6 @@ def test_what_is_due_is_given_in_order_and_nothing_else(steps: list[tuple[str, b
 
 
 @given(STEPS)
-@settings(deadline=None)
 def test_there_is_at_most_one_entry_a_thread(steps: list[tuple[str, bytes, int]]) -> None:
     threads = Threads()
     for step in steps:

@@ -65,7 +65,7 @@ def said_by_oracle(log: Sequence[LogRecord]) -> list[str]:
 
 
 @given(logs())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_without_a_crash_everything_is_said_once_as_the_oracle_says_it(log: list[LogRecord]) -> None:
     partition = new_partition()
     list(apply(partition, log))
@@ -73,7 +73,7 @@ def test_without_a_crash_everything_is_said_once_as_the_oracle_says_it(log: list
 
 
 @given(logs(), STEP_LISTS, st.booleans(), st.sampled_from([1, 2, 1000]))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 def test_crashes_repeat_outputs_but_never_change_them(
     log: list[LogRecord],
     steps: list[Step],

@@ -14,7 +14,7 @@ from opik.datetime_helpers import local_timestamp
 from opik.rest_api.core import ApiError
 from opik.rest_api.types.trace_thread_update import TraceThreadUpdate
 
-SECONDS_MAX = 30
+SECONDS_MAX = 120.0
 PROJECT = os.environ["OPIK_PROJECT_NAME"]
 client = opik.Opik()
 traces = client.rest_client.traces

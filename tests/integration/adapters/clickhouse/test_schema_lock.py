@@ -32,7 +32,7 @@ async def test_many_instances_at_once_apply_each_file_once_and_a_holder_that_die
         assert sorted(inside) == [0, 1, 2]
 
         await first.command("CREATE TABLE schema_lock (held UInt8) ENGINE = Memory COMMENT 'who died'")
-        async with asyncio.timeout(30), schema_lock(second, stale_seconds=0):
+        async with asyncio.timeout(120), schema_lock(second, stale_seconds=0):
             pass
         left = await first.rows("SELECT name FROM system.tables WHERE name LIKE 'schema_lock%'")
         assert left == []

@@ -18,8 +18,10 @@ Broker = EmbeddedBroker | ApacheKafka
 async def broker(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Broker]:
     broker: Broker = EmbeddedBroker(free_port()) if request.param == "embedded" else ApacheKafka(tmp_path / "kafka")
     await broker.start()
-    yield broker
-    await broker.kill()
+    try:
+        yield broker
+    finally:
+        await broker.kill()
 
 
 @pytest.fixture
@@ -27,6 +29,6 @@ def settings(broker: Broker) -> KafkaSettings:
     return KafkaSettings(
         bootstrap=broker.bootstrap,
         partitions=4,
-        request_timeout_ms=5000,
+        request_timeout_ms=10_000,
         last_record_alone=isinstance(broker, EmbeddedBroker),
     )

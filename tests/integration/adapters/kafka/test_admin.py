@@ -88,7 +88,7 @@ async def test_a_log_started_anew_has_another_id(settings: KafkaSettings, broker
     await admin.start()
     await admin.delete_topics([SPANS.name])
     await admin.close()
-    async with asyncio.timeout(15):  # the broker answers before the topic is gone
+    async with asyncio.timeout(120):  # the broker answers before the topic is gone
         while (created := await ensure_topics(settings, ManualClock())) == []:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     after = await read_log_ids(settings)
@@ -103,7 +103,7 @@ async def test_another_number_of_partitions_is_a_mismatch_and_nothing_is_created
 ) -> None:
     name = getattr(topic, "name", "")
     await create_topic(broker.bootstrap, name, partitions=3)
-    async with asyncio.timeout(15):  # the broker confirms a topic before it shows it
+    async with asyncio.timeout(120):  # the broker confirms a topic before it shows it
         while await partitions_by_topic(broker.bootstrap) != {name: 3}:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     for step in (ensure_topics(settings, ManualClock()), check_topics(settings), read_log_ids(settings)):

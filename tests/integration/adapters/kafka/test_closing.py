@@ -16,7 +16,7 @@ from pipeline.topics import TRACES
 from tests.integration.adapters.kafka.conftest import Broker
 
 FETCH_FAILS_SECONDS = 0.5
-STOP_SECONDS_MAX = 30.0
+STOP_SECONDS_MAX = 120.0
 
 
 @pytest.fixture

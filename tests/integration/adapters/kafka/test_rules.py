@@ -47,7 +47,7 @@ async def test_the_latest_state_of_every_rule_is_read_at_the_start_and_followed(
                 await asyncio.sleep(0)
                 return [one.name for one in rules.of_project("default", OTHER)]
 
-            await eventually(moved, lambda names: names == ["rule 1"], seconds_max=20)
+            await eventually(moved, lambda names: names == ["rule 1"])
             assert [one.name for one in rules.of_project("default", PROJECT)] == ["new"]
             assert len(rules.of_workspace("default")) == 2
             assert rules.of_workspace("other") == []

@@ -13,7 +13,7 @@ from pipeline.local.process import free_port
 from pipeline.settings import KafkaSettings
 from pipeline.topics import THREADS
 
-SECONDS_MAX = 30.0
+SECONDS_MAX = 120.0
 
 
 async def test_what_is_appended_from_now_on_comes_and_nothing_older(settings: KafkaSettings) -> None:

@@ -10,7 +10,7 @@ import clickhouse_connect
 import pytest
 import urllib3
 
-STOP_SECONDS_MAX = 5.0
+STOP_SECONDS_MAX = 120.0
 
 
 class RunningClickHouse:

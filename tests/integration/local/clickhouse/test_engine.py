@@ -10,7 +10,7 @@ def test_a_directory_has_one_engine_at_a_time(start_clickhouse: Any, tmp_path: P
             [sys.executable, "-m", "pipeline.local.clickhouse", "--port", "0", "--path", str(tmp_path)],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=120,
             check=False,
         )
 

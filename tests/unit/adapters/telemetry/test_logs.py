@@ -28,6 +28,15 @@ def configure(**settings: str) -> None:
     logs.configure(OperationSettings(**settings), stage="sinks")  # type: ignore[arg-type]
 
 
+def test_before_it_is_configured_nothing_is_said_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.keep_off_stdout()
+    logs.logger("pipeline.query.reader").warning("slow query", rows=3)
+    said = capsys.readouterr()
+
+    assert "slow query" in said.err
+    assert said.out == ""
+
+
 def test_a_line_is_json_with_its_time_level_module_and_stage(capsys: pytest.CaptureFixture[str]) -> None:
     configure()
     logs.logger("pipeline.sinks.loop").info("stored", rows=3, topic="traces")

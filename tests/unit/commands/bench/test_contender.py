@@ -10,7 +10,7 @@ from pipeline.errors import FatalError
 SAYS = (
     'print("a warning"); print(\'{"events": 3, "seconds": 0.5, "cpu_seconds": 0.25}\'); import signal; signal.pause()'
 )
-SECONDS_MAX = 20.0
+SECONDS_MAX = 120.0
 
 
 Write = Callable[[str], int]
