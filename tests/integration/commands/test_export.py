@@ -78,7 +78,7 @@ async def test_an_export_outlives_a_storage_that_is_lost_and_ends_clearly_when_i
     kept.write_text("of yesterday")
 
     whole = await run_here(stored, *wanted, str(tmp_path / "whole.jsonl"))
-    door.cut_every = 5
+    door.cut_every = 7
     resumed = await run_here(through, *wanted, str(tmp_path / "resumed.jsonl"))
     door.cut_every = 1
     exit_code, said = await run_command(impatient, *wanted, str(kept))

@@ -1,6 +1,6 @@
-from collections.abc import Mapping
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,8 +28,8 @@ SELECT computed_cost
 FROM (
     SELECT
         pair.1 AS position,
-        CAST(pair.2, 'Map(LowCardinality(String), Decimal(18, 9))') AS {RATES},
-        CAST(pair.3, 'Map(LowCardinality(String), Int64)') AS {USAGE}
+        JSONExtract(pair.2, 'Map(LowCardinality(String), Decimal(18, 9))') AS {RATES},
+        JSONExtract(pair.3, 'Map(LowCardinality(String), Int64)') AS {USAGE}
     FROM (
         SELECT arrayJoin(arrayZip(range({{cases:UInt32}}), {{rates:Array(String)}}, {{usages:Array(String)}})) AS pair
     )
@@ -38,13 +38,9 @@ ORDER BY position"""  # noqa: S608 - made of our own constants only
 
 
 async def costs(database: Database, cases: list[tuple[dict[str, str], dict[str, int]]]) -> list[Decimal | None]:
-    rates, usages = ([map_text(case[place]) for case in cases] for place in range(2))
+    rates, usages = ([msgspec.json.encode(case[place]).decode() for case in cases] for place in range(2))
     rows = await database.client.rows(COMPUTED, {"cases": len(cases), "rates": rates, "usages": usages})
     return [row["computed_cost"] for row in rows]
-
-
-def map_text(given: Mapping[str, object]) -> str:
-    return "{" + ",".join(f"'{name}':{number}" for name, number in given.items()) + "}"
 
 
 @given(cases=CASES)
