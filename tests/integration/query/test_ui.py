@@ -42,7 +42,7 @@ async def test_the_link_that_the_sdks_print_leads_to_the_page_of_its_trace(reads
 
     for base in ("/api", ""):
         printed = f"{base}/v1/session/redirect/projects/"
-        answer = await reads.get(printed, trace_id=identity, path="aHR0cDovL3g=")
+        answer = await reads.get(printed, trace_id=identity, workspace="w")
         assert answer.status == 307
         assert urljoin(f"http://host:1{printed}", answer.headers["location"]) == f"http://host:1/#trace={identity}"
     behind_a_proxy = urljoin("https://host/threadline/api/v1/session/redirect/projects/", answer.headers["location"])
