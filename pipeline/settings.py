@@ -291,6 +291,9 @@ class QuerySettings(BaseSettings):
     concurrency_max: int = Field(16, ge=1, description="Queries of one process that run at once.")
     queue_seconds_max: float = Field(5.0, gt=0, description="Longest wait for a place among them before a 429.")
     page_rows_max: int = Field(2000, ge=1)
+    export_patience_seconds: float = Field(
+        300.0, ge=0, description="How long `threadline export` goes on trying while storage does not answer."
+    )
 
 
 class OperationSettings(BaseSettings):

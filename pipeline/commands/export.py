@@ -1,6 +1,7 @@
 """`threadline export`: whole conversations of a project into a file, in constant memory.
 
-A file appears under its name only once it is whole; until then it stands beside it with `.part` at its end.
+A file appears under its name only once it is whole; until then it stands beside it with `.part` at its end. Storage may
+go away meanwhile: the export waits for it, and goes on where it was.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from pipeline.query import oql
 from pipeline.query.conversations import conversations, count
 from pipeline.query.export import Form, JsonLines, written
 from pipeline.query.filters import Filter
+from pipeline.query.patience import PatientReader
 from pipeline.query.projects import project
 from pipeline.query.reader import Reader, query_settings, reading_user
 from pipeline.query.rows import Thread, Trace
@@ -46,7 +48,7 @@ def run(settings: Settings, wanted: Wanted, output: Path | None) -> None:
     """Write to `output`, or to the standard output where it is None.
 
     Raises InvalidSettings where it cannot be written there, Refused where there is no such project, or the filter is
-    none, and StorageUnavailable where storage goes away.
+    none, and StorageUnavailable where storage stays away for `THREADLINE_QUERY_EXPORT_PATIENCE_SECONDS`.
     """
     form, filters = _form(wanted.format), oql.parse(wanted.filter)
     with _opened(output) as file:
@@ -60,7 +62,10 @@ async def _export(
     scope = Scope(wanted.workspace, project_id(wanted.workspace, wanted.project))
     storage = reading_user(settings.clickhouse, settings.query)
     async with ClickHouse(storage, query_settings=query_settings(settings.query)) as client:
-        reader = Reader(client, settings.query, clock)
+        reader = PatientReader(
+            client, settings.query, clock, seconds_max=settings.query.export_patience_seconds,
+            on_failure=lambda error: console.print(f"storage does not answer, trying on: {error}", markup=False),
+        )  # fmt: skip
         await _check_project(reader, scope, wanted)
         lenient = await Regimes(reader, clock, lenient=False).is_lenient(wanted.workspace)
         threads = await count(reader, scope, filters, lenient=lenient)

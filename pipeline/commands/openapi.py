@@ -32,7 +32,7 @@ from pipeline.query.routes import Naming, Retrieval
 
 PATH: Final = "/openapi.json"
 BATCH_ITEMS_MAX: Final = 1000
-_PUBLIC: Final = ("/v1/", "/is-alive/")
+_PUBLIC: Final = ("/v1/private/", "/v1/traces", "/is-alive/")
 _PRIVATE: Final = "/v1/private"
 _REF: Final = "#/components/schemas/{name}"
 _JSON: Final = "application/json"

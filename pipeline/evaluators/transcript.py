@@ -13,9 +13,20 @@ from pipeline.events.threads import CloseReason
 Side = Literal["user", "assistant"]
 
 _ROLES: Final[Mapping[Side, frozenset[str]]] = {
-    "user": frozenset({"user", "human"}),
-    "assistant": frozenset({"assistant", "ai", "model", "agent"}),
+    "user": frozenset({"user", "human", "humanmessage"}),
+    "assistant": frozenset({"assistant", "ai", "model", "agent", "aimessage", "aimessagechunk"}),
 }
+_SPEAKERS: Final = frozenset().union(
+    *_ROLES.values(), {"system", "developer", "systemmessage", "tool", "function", "toolmessage"}
+)
+"""What else names itself by a type, such as a part of a message, is no speaker."""
+_NO_WORDS: Final = frozenset(
+    {
+        "function_call", "function_call_output", "tool_call", "tool_call_response", "tool_use", "tool_result",
+        "tool-call", "tool-result", "reasoning", "thinking", "blob",
+    }
+)  # fmt: skip
+"""Parts of messages that nobody says to anybody."""
 _NAMES: Final[Mapping[Side, tuple[str, ...]]] = {
     "user": (
         "user", "question", "query", "prompt", "user_input", "message", "input", "text", "messages", "contents",
@@ -134,6 +145,8 @@ def _of_list(items: list[Any], side: Side, depth: int) -> str | None:
 
 
 def _of_object(members: dict[str, Any], side: Side, depth: int) -> str | None:
+    if members.get("type") in _NO_WORDS:
+        return None
     for name in _NAMES[side]:
         if members.get(name) is not None:
             found = _inside(members[name], side, depth + 1)
@@ -148,4 +161,4 @@ def _speaker(item: Any) -> str | None:
     role = item.get("role")
     if role is None and item.get("content"):
         role = item.get("type")
-    return role if isinstance(role, str) else None
+    return name if isinstance(role, str) and (name := role.lower()) in _SPEAKERS else None

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import field
 
+from pipeline.events.costs import Rates
 from pipeline.events.envelope import Event, Record, record_of
 from pipeline.events.traces import JsonText
 
@@ -13,7 +14,9 @@ from pipeline.events.traces import JsonText
 class SpanEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
     """What one request said of a span. Times are microseconds since 1970 UTC; ttft is milliseconds.
 
-    `usage` maps a name such as `total_tokens` to a count. `trace_id` is always known: it is the key of the topic.
+    `usage` maps a name such as `total_tokens` to a count. `rates` are what the model that this event names costs
+    (`pipeline.events.costs`), of the price list `rates_version`: from the newest of them and the newest usage the cost
+    is computed where no event says it. `trace_id` is always known: it is the key of the topic.
     """
 
     id: UUID
@@ -36,6 +39,8 @@ class SpanEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
     model: str | None = None
     provider: str | None = None
     usage: dict[str, int] = field(default_factory=dict)
+    rates: Rates = field(default_factory=dict)
+    rates_version: str | None = None
     total_estimated_cost: Decimal | None = None
     total_estimated_cost_version: str | None = None
     ttft: float | None = None

@@ -1,12 +1,10 @@
-"""What calls of models cost, where their sender does not say: from model, provider and usage, by genai-prices.
+"""What models cost, where the sender of a span does not say: from model and provider, by genai-prices.
 
 The prices are those of the installed package; nothing is fetched at run time. The library takes some 100 us a span, so
-it is asked once for each model and each tier of its prices: within those a cost is a sum of counts times rates.
+it is asked once for each model, by sample: within a tier of its prices a cost is a sum of counts times rates. What is
+counted in something else than tokens and calls (images, pages, searches) is not in usage, and not in the rates.
 """
 
-from bisect import bisect_left
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property, lru_cache
@@ -16,11 +14,11 @@ from typing import Final
 from genai_prices import Usage, data_snapshot
 from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
 
-from pipeline.adapters.telemetry.metrics import GATEWAY_COSTS
-from pipeline.gateway.opik.values import DECIMAL_MAX
+from pipeline.adapters.telemetry.metrics import GATEWAY_RATES
+from pipeline.events.costs import INPUT, OUTPUT, REQUEST, TIER_MARK, Rates
 
 SOURCE: Final = f"genai-prices {version('genai-prices')}"
-"""What `total_estimated_cost_version` says of a cost that was computed here."""
+"""What `total_estimated_cost_version` says of a cost that was computed from these rates."""
 SENDER: Final = ""
 """What it says of a cost that its sender gave without a version, as in Opik: so that no older mark stays beside it."""
 
@@ -33,70 +31,40 @@ _PROVIDERS: Final = {
 }  # fmt: skip
 """Names that senders use and the library does not know; it knows the others (google_ai, gcp.vertex_ai, bedrock...)."""
 
-_INPUT: Final = ("prompt_tokens",)
-_OUTPUT: Final = ("completion_tokens",)
-_CACHE_READ: Final = (
-    "cache_read_input_tokens",
-    "original_usage.cache_read_input_tokens",
-    "original_usage.prompt_tokens_details.cached_tokens",
-    "original_usage.input_tokens_details.cached_tokens",
-    "original_usage.cached_content_token_count",
-)
-_CACHE_WRITE: Final = ("cache_creation_input_tokens", "original_usage.cache_creation_input_tokens")
-_INPUT_AUDIO: Final = ("input_audio_tokens", "original_usage.prompt_tokens_details.audio_tokens")
-_OUTPUT_AUDIO: Final = ("output_audio_tokens", "original_usage.completion_tokens_details.audio_tokens")
-_PROBE: Final = 1_000_000
-_COMPUTED: Final = GATEWAY_COSTS.labels("computed")
-_UNPRICED: Final = GATEWAY_COSTS.labels("unpriced")
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """US dollars a token; of the parts of input and output, what they cost more, or less, than the whole."""
-
-    input: Decimal
-    output: Decimal
-    cache_read: Decimal
-    cache_write: Decimal
-    input_audio: Decimal
-    output_audio: Decimal
+_SAMPLE: Final = 1_000_000
+_MILLION: Final = 1_000_000
+_RATE_MAX: Final = Decimal("999999999.999999999")
+_NINE_PLACES: Final = Decimal("0.000000001")
+_NONE: Final[Rates] = {}
+_PRICED: Final = GATEWAY_RATES.labels("priced")
+_UNPRICED: Final = GATEWAY_RATES.labels("unpriced")
 
 
 class Prices:
-    """Computes costs."""
+    """Knows what models cost."""
 
     def __init__(self, models_max: int = MODELS_MAX) -> None:
         self._model: Final = lru_cache(models_max)(self._find)
-        self._tariffs: Final[dict[int, Tariff]] = {}
+        self._rates: Final[dict[int, Rates]] = {}
 
     def load(self) -> None:
         """Read the price list, half a second that is better spent before the first request."""
         _ = self._providers
 
-    def cost(self, provider: str | None, model: str, usage: Mapping[str, int], at_us: int) -> Decimal | None:
-        """Return what a call at that moment cost in US dollars, or None where model, provider or usage tell too little.
-
-        `usage` has Opik's names, in which `prompt_tokens` contains the tokens that were read from a cache.
-        """
-        tokens_in, tokens_out = _count(usage, _INPUT), _count(usage, _OUTPUT)
-        if not tokens_in and not tokens_out:
-            return None
+    def rates(self, provider: str | None, model: str, at_us: int) -> Rates:
+        """Return what the model costs at that moment (`pipeline.events.costs`); nothing where it is not known."""
         found = self._model(provider, model)
         if found is None:
             _UNPRICED.inc()
-            return None
-        price = found.get_prices(datetime.fromtimestamp(at_us / 1_000_000, UTC))
-        rates = self._tariff(price).rates(tokens_in)
-        read = min(_count(usage, _CACHE_READ), tokens_in)
-        written = min(_count(usage, _CACHE_WRITE), tokens_in - read)
-        heard = min(_count(usage, _INPUT_AUDIO), tokens_in - read - written)
-        spoken = min(_count(usage, _OUTPUT_AUDIO), tokens_out)
-        cost = rates.input * tokens_in + rates.output * tokens_out
-        if read or written or heard or spoken:
-            cost += rates.cache_read * read + rates.cache_write * written
-            cost += rates.input_audio * heard + rates.output_audio * spoken
-        _COMPUTED.inc()
-        return cost if cost <= DECIMAL_MAX else None
+            return _NONE
+        _PRICED.inc()
+        price = found.prices  # most have one for all times
+        if not isinstance(price, ModelPrice):
+            price = found.get_prices(datetime.fromtimestamp(at_us / 1_000_000, UTC))
+        rates = self._rates.get(id(price))  # prices live as long as the process
+        if rates is None:
+            rates = self._rates[id(price)] = _rates_of(price)
+        return rates
 
     @cached_property
     def _providers(self) -> data_snapshot.DataSnapshot:
@@ -115,48 +83,16 @@ class Prices:
                 continue
         return None
 
-    def _tariff(self, price: ModelPrice) -> "Tariff":
-        found = self._tariffs.get(id(price))  # prices live as long as the process
-        if found is None:
-            found = self._tariffs[id(price)] = Tariff(price)
-        return found
-
-
-class Tariff:
-    """The rates of a model, which depend on how large the input is."""
-
-    def __init__(self, price: ModelPrice) -> None:
-        self._price: Final = price
-        tiers = [tier for given in vars(price).values() if isinstance(given, TieredPrices) for tier in given.tiers]
-        self._starts: Final = sorted({tier.start for tier in tiers})
-        self._known: Final[dict[int, Rates]] = {}
-
-    def rates(self, tokens_in: int) -> Rates:
-        """Return the rates for an input of that size."""
-        tier = bisect_left(self._starts, tokens_in) if self._starts else 0
-        rates = self._known.get(tier)
-        if rates is None:
-            rates = self._known[tier] = _probed(self._price, self._starts[tier - 1] + 1 if tier else 1)
-        return rates
-
 
 PRICES: Final = Prices()
 
 
-def costed(
-    given: Decimal | None,
-    given_version: str | None,
-    *,
-    provider: str | None,
-    model: str | None,
-    usage: Mapping[str, int],
-    at_us: int,
-) -> tuple[Decimal | None, str | None]:
-    """Return the cost of a span and where it comes from: as its sender gives it, else computed, else unknown."""
-    if given is not None:
-        return given, given_version or SENDER
-    cost = PRICES.cost(provider, model, usage, at_us) if usage and model else None
-    return (None, given_version) if cost is None else (cost, SOURCE)
+def rated(model: str | None, provider: str | None, at_us: int, *, given: Decimal | None) -> tuple[Rates, str | None]:
+    """Return the rates of the model that an event names, and their price list: none where it says the cost itself."""
+    if model is None or given is not None:
+        return _NONE, None
+    rates = PRICES.rates(provider, model, at_us)
+    return rates, SOURCE if rates else None
 
 
 def _meant(provider: str | None) -> list[tuple[str | None, str | None]]:
@@ -167,27 +103,38 @@ def _meant(provider: str | None) -> list[tuple[str | None, str | None]]:
     return [(_PROVIDERS.get(name, name), None), (None, name if "://" in name else f"https://{name}")]
 
 
-def _probed(price: ModelPrice, least_in: int) -> Rates:
+def _rates_of(price: ModelPrice) -> Rates:
+    """Return the rates of a model, of every tier that its prices have."""
+    tiers = [tier for given in vars(price).values() if isinstance(given, TieredPrices) for tier in given.tiers]
+    rates = _sampled(price, 1)
+    for start in sorted({tier.start for tier in tiers}):
+        rates |= {f"{kind}{TIER_MARK}{start}": rate for kind, rate in _sampled(price, start + 1).items()}
+    if any(abs(rate) > _RATE_MAX for rate in rates.values()):
+        return _NONE
+    return {kind: format(rate, "f") for kind, rate in rates.items()}
+
+
+def _sampled(price: ModelPrice, least_in: int) -> dict[str, Decimal]:
     """Return the rates of a tier, of which `least_in` is the smallest input, from what the library says of samples."""
 
     def total(**counts: int) -> Decimal:
-        return price.calc_price(Usage(input_tokens=least_in, output_tokens=_PROBE, **counts))["total_price"]
+        return price.calc_price(Usage(**counts))["total_price"]
 
-    with_output = total()
-    alone = price.calc_price(Usage(input_tokens=least_in))["total_price"]
-    return Rates(
-        input=alone / least_in,
-        output=(with_output - alone) / _PROBE,
-        cache_read=(total(cache_read_tokens=least_in) - with_output) / least_in,
-        cache_write=(total(cache_write_tokens=least_in) - with_output) / least_in,
-        input_audio=(total(input_audio_tokens=least_in) - with_output) / least_in,
-        output_audio=(total(output_audio_tokens=_PROBE) - with_output) / _PROBE,
-    )
+    def difference(kind: str, count: int) -> Decimal:
+        """Return what `count` tokens of the whole cost more, each, for being of that kind."""
+        return (total(input_tokens=least_in, output_tokens=_SAMPLE, **{kind: count}) - whole) / count
 
-
-def _count(usage: Mapping[str, int], names: tuple[str, ...]) -> int:
-    for name in names:
-        count = usage.get(name)
-        if count is not None:
-            return max(0, count)
-    return 0
+    request = total()
+    prompt = total(input_tokens=least_in)
+    whole = total(input_tokens=least_in, output_tokens=_SAMPLE)
+    dollars = {
+        INPUT: (prompt - request) / least_in,
+        OUTPUT: (whole - prompt) / _SAMPLE,
+        "cache_read": difference("cache_read_tokens", least_in),
+        "cache_write": difference("cache_write_tokens", least_in),
+        "input_audio": difference("input_audio_tokens", least_in),
+        "output_audio": difference("output_audio_tokens", _SAMPLE),
+        REQUEST: request,
+    }
+    by_million = {kind: (rate * _MILLION).quantize(_NINE_PLACES) for kind, rate in dollars.items()}
+    return {kind: rate.normalize() for kind, rate in by_million.items() if rate or kind == INPUT}

@@ -66,6 +66,12 @@ def column(kind: Kind, expression: str) -> Field:
     return Field(kind, lambda predicate, _key, _statement: predicate(expression))
 
 
+ABSENT_LIST: Final = column("list", "CAST([], 'Array(String)')")
+ABSENT_TEXT: Final = column("text", "CAST(NULL, 'Nullable(String)')")
+"""Fields of Opik's that nothing has here, since there are no annotation queues, experiments or guardrails: the SDK lets
+people filter by them, and is answered as by a project that uses none."""
+
+
 def decode(text: str | bytes) -> list[Filter]:
     """Return the filters in a JSON array; raises Malformed where it is none."""
     try:

@@ -154,28 +154,39 @@ TAGGED: Final = """
     GROUP BY entity"""
 """Tags by thread: of adding and removing the newest counts, and what is older than a reset is forgotten."""
 
-REVIEWED: Final = f"""
-    SELECT
-        stated.*,
+_COUNTED: Final = f"""
         arrayFilter(
             author -> author.5 > deleted_at_us AND (
                 {{lenient:Bool}} OR ifNull(author.3.4, '') NOT IN ('ui', 'sdk')
                 OR {place("author.3.5", "author.3.6")} > reopened
             ),
             authors
-        ) AS counted,
-        arraySort(arrayMap(added -> added.1, arrayFilter(added -> added.2 > deleted_at_us, added_tags))) AS tags
-    FROM stated
-    LEFT JOIN given ON given.entity = stated.model
-    LEFT JOIN tagged ON tagged.entity = stated.model"""  # noqa: S608 - composed of constants of this module
-"""Threads with the scores that count and their tags. In the strict regime human scores count only if they were decided
-after the latest reopening; what is older than the thread's deletion went with it."""
-REVIEW_COLUMNS: Final = frozenset({"counted", "tags"})
-"""What `reviewed` knows and `stated` does not."""
+        ) AS counted"""
+_TAGS: Final = """
+        arraySort(arrayMap(added -> added.1, arrayFilter(added -> added.2 > deleted_at_us, added_tags))) AS tags"""
+_WITH_SCORES: Final = "LEFT JOIN given ON given.entity = stated.model"
+_WITH_TAGS: Final = "LEFT JOIN tagged ON tagged.entity = stated.model"
+
+SCORED: Final = f"""
+    SELECT stated.*, {_COUNTED}
+    FROM stated {_WITH_SCORES}"""  # noqa: S608 - composed of constants of this module
+"""Threads with the scores that count. In the strict regime human scores count only if they were decided after the
+latest reopening; what is older than the thread's deletion went with it."""
+LABELLED: Final = f"""
+    SELECT stated.*, {_TAGS}
+    FROM stated {_WITH_TAGS}"""  # noqa: S608 - composed of constants of this module
+"""Threads with their tags; what is older than the thread's deletion went with it."""
+REVIEWED: Final = f"""
+    SELECT stated.*, {_COUNTED}, {_TAGS}
+    FROM stated {_WITH_SCORES} {_WITH_TAGS}"""  # noqa: S608 - composed of constants of this module
+"""Threads with both."""
+SCORE_COLUMNS: Final = frozenset({"counted"})
+TAG_COLUMNS: Final = frozenset({"tags"})
+"""What `scored`, and what `labelled`, knows and `stated` does not; `reviewed` knows both."""
 
 THREAD_SCORES: Final = """
     SELECT model AS entity, score.1 AS name, avg(toFloat64(score.3.1)) AS average
-    FROM reviewed ARRAY JOIN counted AS score
+    FROM scored ARRAY JOIN counted AS score
     GROUP BY entity, name"""
 
 SCORES: Final = """
@@ -184,6 +195,11 @@ SCORES: Final = """
     GROUP BY entity, name"""
 
 _BY_ENTITIES: Final = "AND toUInt128(entity_id) IN {entities:Array(UInt128)}"
+_OF_PROJECT: Final = """AND toUInt128(entity_id) IN (
+            SELECT model FROM threads
+            PREWHERE workspace = {workspace:String} AND project_id = {project_id:UUID}
+        )"""
+"""What was said of a thread does not name its project in every event, but each thread of the project has a row."""
 
 
 def trace_parts(*, narrowed: bool = False, with_deletions: bool = True) -> dict[str, str]:
@@ -216,16 +232,18 @@ def _narrow(parts: Mapping[str, str], narrow: str) -> dict[str, str]:
 
 
 def review_parts(*, narrowed: bool = False) -> dict[str, str]:
-    """Return `reviewed` and `scores` of threads; they need `stated`, and `lenient`, the score regime.
+    """Return `scored`, `labelled`, `reviewed` and `scores` of the threads of a project.
 
-    `narrowed` to the parameter `entities`, model ids as numbers.
+    They need `stated`, and `lenient`, the score regime. `narrowed` to the parameter `entities`, model ids as numbers.
     """
-    narrow = _BY_ENTITIES if narrowed else ""
+    narrow = _BY_ENTITIES if narrowed else _OF_PROJECT
     authors = SCORE_AUTHORS.replace("'entity'", "'thread'")
     return {
         "score_authors": authors.replace(_NARROW, narrow),
         "given": GIVEN,
         "tagged": TAGGED.replace(_NARROW, narrow),
+        "scored": SCORED,
+        "labelled": LABELLED,
         "reviewed": REVIEWED,
         "scores": THREAD_SCORES,
     }

@@ -120,21 +120,22 @@ def payload_field(kind: Kind, identity: str, payload: str, preview: str, size: s
     return Field(kind, condition)
 
 
-def event_field(kind: Kind, identity: str, payload: str, table: str) -> Field:
-    """Return the field of a payload that only the events of `table` have: metadata."""
+def event_field(kind: Kind, payload: str, table: str, narrowed: str) -> Field:
+    """Return the field of a payload that only the events of `table` have, of the rows whose events are `narrowed`.
+
+    Most rows have no such event, and a predicate may hold for those too: looked for are the rows of which something
+    else is true.
+    """
 
     def condition(predicate: Predicate, key: str, _: Statement) -> str:
         extracted = _document(key) if kind == "document" else "{}"
         whole = predicate(extracted.replace("{}", payload))
+        absent = predicate("CAST(NULL, 'Nullable(String)')")
         folded = (
             f"SELECT id, argMax({whole}, (version_us, content_hash)) AS holds FROM {table} "  # noqa: S608
-            f"WHERE workspace = {{workspace:String}} AND {payload} IS NOT NULL GROUP BY id"
+            f"WHERE workspace = {{workspace:String}} AND {payload} IS NOT NULL AND {narrowed} GROUP BY id"
         )
-        absent = predicate("CAST(NULL, 'Nullable(String)')")
-        return (
-            f"if({identity} IN (SELECT id FROM ({folded})), {identity} IN (SELECT id FROM ({folded}) WHERE holds), "  # noqa: S608
-            f"{absent})"
-        )
+        return f"(id IN (SELECT id FROM ({folded}) WHERE holds != ({absent}))) != ({absent})"  # noqa: S608
 
     return Field(kind, condition)
 

@@ -1,6 +1,6 @@
 """What people and judges said of threads: scores that count, tags, comments.
 
-Which of them count `parts.REVIEWED` says in SQL, for filters; here the same is said of the rows that are shown, since
+Which of them count `parts.SCORED` says in SQL, for filters; here the same is said of the rows that are shown, since
 reading it for 2000 threads in one statement took twice as long.
 """
 

@@ -18,6 +18,11 @@ _OF_PROJECT: Final = """
       AND (project_id = {project_id:UUID} OR ({with_unnamed:Bool} AND project_id = {nil:UUID}))"""
 
 
+_EVENTS: Final = """(toUInt128(trace_id), toUInt128(id)) IN (
+    SELECT toUInt128(trace_id), toUInt128(id) FROM live_spans
+)"""
+
+
 def field_parts(*, of_trace: bool) -> dict[str, str]:
     """Return `live_spans`, of the trace `trace` or of the project, and the scores of spans as `scores`."""
     named = score_parts("span")
@@ -34,9 +39,11 @@ FIELDS: Final[dict[str, Field]] = {
     "end_time": column("time", "end_time_us"),
     "created_at": column("time", "created_at_us"),
     "last_updated_at": column("time", "last_updated_at_us"),
-    "input": event_field("text", "id", "input", "span_events"),
-    "output": event_field("text", "id", "output", "span_events"),
-    "metadata": event_field("document", "id", "metadata", "span_events"),
+    "input": event_field("text", "input", "span_events", _EVENTS),
+    "output": event_field("text", "output", "span_events", _EVENTS),
+    "input_json": event_field("document", "input", "span_events", _EVENTS),
+    "output_json": event_field("document", "output", "span_events", _EVENTS),
+    "metadata": event_field("document", "metadata", "span_events", _EVENTS),
     "tags": column("list", "tags"),
     "duration": column("number", DURATION),
     "ttft": column("number", "ttft"),

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from pipeline.query.filters import Field, Predicate, column
+from pipeline.query.filters import ABSENT_LIST, Field, Predicate, column
 from pipeline.query.payloads import payload_field
 from pipeline.query.statement import Statement
 
@@ -33,6 +33,7 @@ FIELDS: Final[dict[str, Field]] = {
     "environment": column("choice", "environment"),
     "source": column("choice", "source"),
     "tags": column("list", "tags"),
+    "annotation_queue_ids": ABSENT_LIST,
 }
 
 SEARCHED: Final = (column("text", "thread_id"), FIELDS["first_message"], FIELDS["last_message"])

@@ -16,7 +16,14 @@ from pipeline.query import filters, shapes, sorting
 from pipeline.query.deletions import any_deleted
 from pipeline.query.messages import messages_of
 from pipeline.query.pages import Page, Search, TimeRange, range_of
-from pipeline.query.parts import REVIEW_COLUMNS, SESSION_COLUMNS, picked_parts, review_parts, thread_parts
+from pipeline.query.parts import (
+    SCORE_COLUMNS,
+    SESSION_COLUMNS,
+    TAG_COLUMNS,
+    picked_parts,
+    review_parts,
+    thread_parts,
+)
 from pipeline.query.payloads import CHUNK_ITEMS_MAX, runs_of
 from pipeline.query.reader import PARAMETER_BYTES_MAX, Reader, chunks
 from pipeline.query.reviews import reviews_of
@@ -144,8 +151,9 @@ def chosen(
 
 def source_of(statement: Statement, order: str = "") -> str:
     """Return the simplest part that has the columns which the conditions of `statement`, or `order`, name."""
-    if statement.mentions(REVIEW_COLUMNS, order):
-        return "reviewed"
+    with_scores, with_tags = (statement.mentions(names, order) for names in (SCORE_COLUMNS, TAG_COLUMNS))
+    if with_scores or with_tags:
+        return "reviewed" if with_scores and with_tags else "scored" if with_scores else "labelled"
     return "stated" if statement.mentions(SESSION_COLUMNS, order) else "folded"
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from pipeline.query.filters import Field, Predicate, column
+from pipeline.query.filters import ABSENT_LIST, ABSENT_TEXT, Field, Predicate, column
 from pipeline.query.parts import score_parts
 from pipeline.query.payloads import event_field, payload_field
 from pipeline.query.scores import score_field
@@ -68,7 +68,7 @@ FIELDS: Final[dict[str, Field]] = {
     "output": payload_field("text", "id", "output", "output_preview", "output_bytes"),
     "input_json": payload_field("document", "id", "input", "input_preview", "input_bytes"),
     "output_json": payload_field("document", "id", "output", "output_preview", "output_bytes"),
-    "metadata": event_field("document", "id", "metadata", "trace_events"),
+    "metadata": event_field("document", "metadata", "trace_events", "id IN (SELECT id FROM live)"),
     "tags": column("list", "tags"),
     "duration": column("number", DURATION),
     "ttft": column("number", "ttft"),
@@ -79,6 +79,9 @@ FIELDS: Final[dict[str, Field]] = {
     "span_feedback_scores": Field("score", _span_scores),
     "total_estimated_cost": _spent("cost", "cost > 0"),
     "llm_span_count": Field("number", _llm_spans()),
+    "annotation_queue_ids": ABSENT_LIST,
+    "experiment_id": ABSENT_TEXT,
+    "guardrails": ABSENT_TEXT,
 } | {
     f"usage.{name}": _spent(f"usage['{name}']", f"mapContains(usage, '{name}')")
     for name in ("total_tokens", "prompt_tokens", "completion_tokens")

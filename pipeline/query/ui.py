@@ -11,10 +11,11 @@ from typing import Final, NamedTuple
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from pipeline.errors import Unknown
+from pipeline.query.pages import uuid_of
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:; connect-src 'self'; "
@@ -40,6 +41,12 @@ _PAGE: Final = "index.html"
 _FOLDER: Final = Path(str(files("pipeline.query") / "ui"))
 
 
+LINK: Final = "/v1/session/redirect/projects/"
+"""What the SDKs print when they log the first trace: an address below their base URL, for a person to open."""
+_FROM_LINK: Final = "../" * LINK.count("/")
+"""From there to the page, which lies beside the `api` of that base URL, under whatever path a proxy gives both."""
+
+
 class PageFile(NamedTuple):
     """One file as it is and compressed."""
 
@@ -60,14 +67,20 @@ class PageFiles:
         self._files: Final = {name: _packed(name, content) for name, content in contents.items()}
 
     def routes(self) -> list[Route]:
-        """Return the route of the page and that of its files."""
+        """Return the routes of the page, of its files, and of the links that lead to it."""
         return [
             Route("/", self._index, methods=["GET"]),
             Route("/ui/{digest}/{path:path}", self._file, methods=["GET"]),
+            Route(LINK, self._linked, methods=["GET"]),
         ]
 
     async def _index(self, request: Request) -> Response:
         return _answer(self._page, request.headers, "no-cache")
+
+    async def _linked(self, request: Request) -> Response:
+        """Lead to the trace that an SDK's link names; that it is stored already is not asked."""
+        trace_id = uuid_of(request.query_params.get("trace_id", ""), "trace_id")
+        return RedirectResponse(f"{_FROM_LINK}#trace={trace_id}", headers={"cache-control": "no-store"})
 
     async def _file(self, request: Request) -> Response:
         found = self._files.get(request.path_params["path"])

@@ -64,7 +64,7 @@ class Regimes:
         self._known: Final[dict[str, _Regime]] = {}
 
     async def is_lenient(self, workspace: str) -> bool:
-        """Tell whether scores count that were given before the latest reopening (see `parts.REVIEWED`)."""
+        """Tell whether scores count that were given before the latest reopening (see `parts.SCORED`)."""
         now = self._clock.monotonic()
         known = self._known.get(workspace)
         if known is None or now - known.read_at > REGIME_SECONDS_MAX:

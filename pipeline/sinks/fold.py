@@ -17,6 +17,7 @@ from typing import Final
 
 from pipeline.adapters.clickhouse.client import PARTITIONS_PER_INSERT_MAX, ClickHouse, new_token
 from pipeline.events.identity import DEFAULT_PROJECT_NAME, PROJECT_NAMESPACE
+from pipeline.sinks.costs import COST_TERMS, RATES, USAGE
 from pipeline.sinks.ranges import COVERED_SQL, Covered
 from pipeline.sinks.thread_fold import fold_sql
 
@@ -134,10 +135,13 @@ INSERT INTO spans (
     output_bytes, tags, error_preview, model, provider, usage, total_estimated_cost, total_estimated_cost_version, ttft,
     source, environment, created_at_us, last_updated_at_us, first_version_us, events, is_deleted
 )
+WITH {COST_TERMS}
 SELECT
     workspace, trace_id, id, folded_project, folded_parent, folded_name, folded_type, folded_start, folded_end,
     folded_input_bytes, folded_output_bytes, tags, folded_error, folded_model, folded_provider, folded_usage,
-    folded_cost, folded_cost_version, folded_ttft, folded_source, folded_environment,
+    ifNull(given_cost, computed_cost),
+    if(isNull(given_cost) AND isNotNull(computed_cost), folded_rates_version, given_cost_version),
+    folded_ttft, folded_source, folded_environment,
     created_at_us, last_updated_at_us, first_version_us, events, has_tombstone
 FROM
 (
@@ -155,9 +159,11 @@ FROM
         {_newest("leftUTF8(error_info, 1000)")} AS folded_error,
         {_newest("model")} AS folded_model,
         {_newest("provider")} AS folded_provider,
-        {_newest_where("usage", "notEmpty(usage)")} AS folded_usage,
-        {_newest("total_estimated_cost")} AS folded_cost,
-        {_newest("total_estimated_cost_version")} AS folded_cost_version,
+        {_newest_where("usage", "notEmpty(usage)")} AS {USAGE},
+        {_newest("total_estimated_cost")} AS given_cost,
+        {_newest("total_estimated_cost_version")} AS given_cost_version,
+        {_newest_where("rates", "isNotNull(model)")} AS {RATES},
+        {_newest_where("rates_version", "isNotNull(model)")} AS folded_rates_version,
         {_newest("ttft")} AS folded_ttft,
         {_newest("source")} AS folded_source,
         {_newest("environment")} AS folded_environment,

@@ -67,6 +67,16 @@ def trace_events(draw: st.DrawFn) -> TraceEvent:
     return TraceEvent(**shared, thread_id=draw(_maybe(st.sampled_from(["t1", "t2", "\t"]))))
 
 
+_COUNTED = st.sampled_from(
+    ["prompt_tokens", "completion_tokens", "cache_read_input_tokens", "output_audio_tokens", "total_tokens", "it's"]
+)
+_COUNTS = st.sampled_from([-1, 0, 1, 3, 1000, 1001, 2**63 - 1])
+RATES = (
+    {"input": "0.15", "output": "0.6", "cache_read": "-0.075", "input@1000": "0.3", "input@2000": "0"},
+    {"input": "0", "output_audio": "0.000000001", "request": "999999999.999999999"},
+)
+
+
 @st.composite
 def span_events(draw: st.DrawFn) -> SpanEvent:
     shared = draw(st.sampled_from(WORKSPACES).flatmap(_shared))
@@ -77,7 +87,8 @@ def span_events(draw: st.DrawFn) -> SpanEvent:
         type=draw(_maybe(st.sampled_from(["llm", "tool"]))),
         model=draw(_maybe(st.just("m"))),
         provider=draw(_maybe(st.just("p"))),
-        usage=draw(st.dictionaries(st.sampled_from(["total_tokens", "it's"]), st.integers(0, 3), max_size=1)),
+        usage=draw(st.dictionaries(_COUNTED, _COUNTS, max_size=4)),
+        **draw(st.sampled_from([{}, *({"rates": rates, "rates_version": f"v{len(rates)}"} for rates in RATES)])),
         total_estimated_cost=draw(_maybe(st.sampled_from([Decimal("0.5"), Decimal("0.000000001")]))),
         total_estimated_cost_version=draw(_maybe(st.just("v"))),
     )

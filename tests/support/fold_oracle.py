@@ -4,9 +4,9 @@ It shares no code with the fold in ClickHouse, not even the hash that decides be
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -128,21 +128,49 @@ def _fold_trace(events: list[Stored]) -> Row | None:
     return row
 
 
+def cost_of(rates: Mapping[str, str], usage: Mapping[str, int]) -> Decimal | None:
+    """Return what a call cost in US dollars, by `pipeline.events.costs`; its names of counts in the first form only."""
+    names = (
+        "prompt_tokens", "completion_tokens", "cache_read_input_tokens", "cache_creation_input_tokens",
+        "input_audio_tokens", "output_audio_tokens",
+    )  # fmt: skip
+    prompt, completion, read, written, heard, spoken = (max(0, usage.get(name, 0)) for name in names)
+    if not rates or not (prompt or completion):
+        return None
+    read = min(read, prompt)
+    written = min(written, prompt - read)
+    heard = min(heard, prompt - read - written)
+    tiers = sorted(int(kind.partition("@")[2]) for kind in rates if kind.startswith("input@"))
+    tier = next((f"@{start}" for start in reversed(tiers) if start < prompt), "")
+    counts = {
+        "input": prompt, "output": completion, "cache_read": read, "cache_write": written, "input_audio": heard,
+        "output_audio": min(spoken, completion), "request": 1,
+    }  # fmt: skip
+    millionths = sum((Decimal(rates.get(kind + tier, "0")) * count for kind, count in counts.items()), Decimal())
+    cost = (millionths / 1_000_000).quantize(Decimal("1e-9"), ROUND_HALF_UP)
+    return cost if abs(cost) < 10**9 else None
+
+
 def _fold_span(events: list[Stored]) -> Row | None:
     first = events[0].event
     if any(one.event.event == "delete" for one in events):
         return None
+    usage = _newest(events, "usage", absent={})
+    cost, version = (_newest(events, f"total_estimated_cost{which}") for which in ("", "_version"))
+    named = max((one for one in events if one.event.model), key=lambda one: one.version, default=None)
+    computed = cost_of(named.event.rates, usage) if named else None
+    if named and cost is None and computed is not None:
+        cost, version = computed, named.event.rates_version
     return _shared(events) | {
         "workspace": first.workspace,
         "id": first.id,
         "trace_id": first.trace_id,
         "project_id": _newest(events, "project_id", absent=NIL_ID),
         "parent_span_id": _newest(events, "parent_span_id", absent=NIL_ID),
-        "usage": _newest(events, "usage", absent={}),
-        **{
-            name: _newest(events, name)
-            for name in ("type", "model", "provider", "total_estimated_cost", "total_estimated_cost_version")
-        },
+        "usage": usage,
+        "total_estimated_cost": cost,
+        "total_estimated_cost_version": version,
+        **{name: _newest(events, name) for name in ("type", "model", "provider")},
     }
 
 
@@ -213,12 +241,16 @@ def _trace_hash(event: TraceEvent) -> int:
 
 
 def _span_hash(event: SpanEvent) -> int:
-    usage = ",".join("'{}':{}".format(name.replace("'", "\\'"), count) for name, count in event.usage.items())
+    usage, rates = (
+        ",".join("'{}':{}".format(name.replace("'", "\\'"), count) for name, count in given.items())
+        for given in (event.usage, event.rates)
+    )
     return _hash(
         event.event, event.parent_span_id or NIL_ID, event.project_id or NIL_ID, event.name, event.type,
         event.start_time_us, event.end_time_us, event.input, event.output, event.metadata, event.error_info,
         event.ttft, event.source, event.environment, event.model, event.provider, f"{{{usage}}}",
         event.total_estimated_cost, event.total_estimated_cost_version,
+        *((f"{{{rates}}}", event.rates_version) if event.rates else ()),
     )  # fmt: skip
 
 

@@ -52,8 +52,10 @@ GATEWAY_BODIES_NORMALISED: Final = Counter(
 GATEWAY_USAGE_SKIPPED: Final = Counter(
     "threadline_gateway_usage_values_skipped_total", "Values of usage that are no whole numbers, left out."
 )
-GATEWAY_COSTS: Final = Counter(
-    "threadline_gateway_costs_total", "Spans with usage and a model but no cost of their own, by outcome.", ["outcome"]
+GATEWAY_RATES: Final = Counter(
+    "threadline_gateway_rates_total",
+    "Events of spans that name a model and no cost, by whether the price list knows it.",
+    ["outcome"],
 )
 GATEWAY_COMMENTS_UNKNOWN: Final = Counter(
     "threadline_gateway_comments_unknown_total", "Comments to be deleted that storage did not know."

@@ -27,6 +27,7 @@ _NEEDS: Final[tuple[tuple[str, Need], ...]] = (
     ("GET /is-alive/ping", "none"),
     ("GET /", "none"),
     ("GET /ui/*", "none"),
+    ("GET /v1/session/redirect/*", "none"),
     ("GET /openapi.json", "none"),
     ("* /v1/private/auth", "any"),
     ("* /v1/private/auth/workspace", "any"),

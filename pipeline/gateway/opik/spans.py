@@ -15,7 +15,7 @@ from pipeline.events.spans import SpanEvent
 from pipeline.gateway.intake import Intake, id_in_path
 from pipeline.gateway.opik.batch import Items, decoded
 from pipeline.gateway.opik.values import Moment, Reception, counts, decimal, distinct, json_text, microseconds
-from pipeline.gateway.prices import costed
+from pipeline.gateway.prices import SENDER, rated
 from pipeline.topics import SPANS
 
 NOTHING: Final = Raw()
@@ -110,12 +110,9 @@ def patched(span_id: UUID, body: SpanUpdate, reception: Reception, *, merge_tags
 
 def _said(body: SpanFields, reception: Reception, at_us: int) -> dict[str, Any]:
     project, project_name = reception.project(body.project_name, body.project_id)
-    usage = counts(body.usage)
     given = decimal(body.total_estimated_cost, "total_estimated_cost")
+    rates, rates_version = rated(body.model, body.provider, at_us, given=given)
     version = body.total_estimated_cost_version
-    if usage or given is not None:
-        cost = costed(given, version, provider=body.provider, model=body.model, usage=usage, at_us=at_us)
-        given, version = decimal(cost[0], "total_estimated_cost"), cost[1]
     return {
         "trace_id": body.trace_id,
         "parent_span_id": body.parent_span_id,
@@ -130,9 +127,11 @@ def _said(body: SpanFields, reception: Reception, at_us: int) -> dict[str, Any]:
         "error_info": json_text(body.error_info),
         "model": body.model,
         "provider": body.provider,
-        "usage": usage,
+        "usage": counts(body.usage),
+        "rates": rates,
+        "rates_version": rates_version,
         "total_estimated_cost": given,
-        "total_estimated_cost_version": version,
+        "total_estimated_cost_version": SENDER if given is not None and version is None else version,
         "ttft": body.ttft,
         "source": body.source,
         "environment": body.environment,

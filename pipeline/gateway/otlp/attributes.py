@@ -33,6 +33,10 @@ class Taken:
                 return found
         return None
 
+    def peek(self, name: str) -> Any:
+        """Return a value, else None; the attribute goes to the metadata all the same."""
+        return self._attributes.get(name)
+
     def text(self, *names: str) -> str | None:
         """Return the first value that is a string with something in it, else None; that attribute is used."""
         for name in names:

@@ -2,7 +2,11 @@
 
 Of several names for one thing the current one counts: `gen_ai.*` (semantic conventions 1.37 and later), then
 OpenInference, then the older names that instrumentations still send: `gen_ai.system`, `gen_ai.prompt.<n>` and
-`traceloop.*` (OpenLLMetry), and events with contents (semantic conventions 1.26 to 1.36).
+`traceloop.*` (OpenLLMetry), and events with contents (semantic conventions 1.26 to 1.36); last those of frameworks
+(`frameworks`).
+
+A span around calls of models, such as the run of an agent, may say the sum of what they used and cost. It is not taken
+for usage, which is summed over spans; of a call of an agent elsewhere (a span of kind client) it is.
 """
 
 from dataclasses import dataclass
@@ -11,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from pipeline.gateway.otlp import frameworks
 from pipeline.gateway.otlp.attributes import Taken, json_of, json_or_text, object_of
 from pipeline.gateway.otlp.telemetry import SpanSent
 
@@ -19,6 +24,10 @@ _TOOL_OPERATIONS: Final = frozenset({"execute_tool", "retrieval"})
 _TYPE_OF_KIND: Final = {
     "LLM": "llm", "EMBEDDING": "llm", "TOOL": "tool", "RETRIEVER": "tool", "RERANKER": "tool", "GUARDRAIL": "guardrail",
 }  # fmt: skip
+_SAY_WHAT_THEY_ARE: Final = (
+    "openinference.span.kind", "gen_ai.operation.name", "traceloop.span.kind", "ai.operationId", "gen_ai.agent.name",
+)  # fmt: skip
+_CLIENT: Final = 3  # SpanKind of trace.proto
 _PLAIN_TEXT: Final = "text/plain"
 _DETAILS_EVENT: Final = "gen_ai.client.inference.operation.details"
 _PROMPT_EVENT: Final = "gen_ai.content.prompt"
@@ -54,19 +63,20 @@ def meaning_of(span: SpanSent) -> Meaning:
     taken = Taken(span.attributes)
     model = taken.text(
         "gen_ai.response.model", "gen_ai.request.model", "llm.response.model_name", "llm.model_name",
-        "llm.request.model_name", "embedding.model_name", "reranker.model_name",
+        "llm.request.model_name", "embedding.model_name", "reranker.model_name", "ai.response.model", "ai.model.id",
     )  # fmt: skip
-    seconds = taken.number("gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token")
+    type_ = _type(taken, model)
+    is_around = type_ == "general" and span.kind != _CLIENT and taken.text(*_SAY_WHAT_THEY_ARE) is not None
     return Meaning(
-        type=_type(taken, model),
-        thread_id=taken.text("thread_id", "gen_ai.conversation.id", "session.id"),
+        type=type_,
+        thread_id=taken.text("thread_id", "gen_ai.conversation.id", "session.id", *frameworks.THREADS),
         input=_input(taken, span),
         output=_output(taken, span),
         model=model,
-        provider=taken.text("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system"),
-        usage=_usage(taken),
-        cost=_cost(taken),
-        ttft=None if seconds is None else seconds * 1000,
+        provider=taken.text("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system", "ai.model.provider"),
+        usage={} if is_around else _usage(taken),
+        cost=None if is_around else _cost(taken),
+        ttft=_ttft(taken),
         tags=_tags(taken),
         rest=_rest(taken),
     )
@@ -79,6 +89,8 @@ def _type(taken: Taken, model: str | None) -> str:
     operation = taken.text("gen_ai.operation.name", "traceloop.span.kind", "llm.request.type")
     if operation in _TOOL_OPERATIONS or operation == "tool":
         return "tool"
+    if operation is None and (known := frameworks.type_of(taken)) is not None:
+        return known
     is_call = operation in _LLM_OPERATIONS or operation == "completion"
     return "llm" if is_call or (operation is None and model is not None) else "general"
 
@@ -95,7 +107,7 @@ def _input(taken: Taken, span: SpanSent) -> str | None:
     return _value(
         taken, "input", "gen_ai.prompt", "traceloop.entity.input", "gen_ai.tool.call.arguments",
         "gen_ai.retrieval.query.text",
-    )  # fmt: skip
+    ) or frameworks.input_of(taken)  # fmt: skip
 
 
 def _output(taken: Taken, span: SpanSent) -> str | None:
@@ -108,7 +120,9 @@ def _output(taken: Taken, span: SpanSent) -> str | None:
     documents = taken.nested("retrieval.documents")
     if documents is not None:
         return json_of({"documents": _unwrapped(documents)})
-    return _value(taken, "output", "gen_ai.completion", "traceloop.entity.output", "gen_ai.tool.call.result")
+    return _value(
+        taken, "output", "gen_ai.completion", "traceloop.entity.output", "gen_ai.tool.call.result"
+    ) or frameworks.output_of(taken)  # fmt: skip
 
 
 def _messages(taken: Taken, current: str, open_inference: str, older: str) -> str | None:
@@ -177,11 +191,17 @@ def _unwrapped(nested: Any) -> Any:
 
 def _usage(taken: Taken) -> dict[str, int]:
     """Return the counts of tokens under the names that Opik gives them."""
-    prompt = taken.count("gen_ai.usage.input_tokens", "llm.token_count.prompt", "gen_ai.usage.prompt_tokens")
+    prompt = taken.count(
+        "gen_ai.usage.input_tokens", "llm.token_count.prompt", "gen_ai.usage.prompt_tokens", "ai.usage.inputTokens",
+        "ai.usage.promptTokens", "ai.usage.tokens",
+    )  # fmt: skip
     completion = taken.count(
-        "gen_ai.usage.output_tokens", "llm.token_count.completion", "gen_ai.usage.completion_tokens"
+        "gen_ai.usage.output_tokens", "llm.token_count.completion", "gen_ai.usage.completion_tokens",
+        "ai.usage.outputTokens", "ai.usage.completionTokens",
+    )  # fmt: skip
+    total = taken.count(
+        "llm.token_count.total", "gen_ai.usage.total_tokens", "llm.usage.total_tokens", "ai.usage.totalTokens"
     )
-    total = taken.count("llm.token_count.total", "gen_ai.usage.total_tokens", "llm.usage.total_tokens")
     if total is None and (prompt is not None or completion is not None):
         total = (prompt or 0) + (completion or 0)
     found = {
@@ -190,15 +210,16 @@ def _usage(taken: Taken) -> dict[str, int]:
         "total_tokens": total,
         "cache_read_input_tokens": taken.count(
             "gen_ai.usage.cache_read.input_tokens", "llm.token_count.prompt_details.cache_read",
-            "gen_ai.usage.cache_read_input_tokens",
+            "gen_ai.usage.cache_read_input_tokens", "ai.usage.inputTokenDetails.cacheReadTokens",
+            "ai.usage.cachedInputTokens",
         ),
         "cache_creation_input_tokens": taken.count(
             "gen_ai.usage.cache_creation.input_tokens", "llm.token_count.prompt_details.cache_write",
-            "gen_ai.usage.cache_creation_input_tokens",
+            "gen_ai.usage.cache_creation_input_tokens", "ai.usage.inputTokenDetails.cacheWriteTokens",
         ),
         "reasoning_tokens": taken.count(
             "gen_ai.usage.reasoning.output_tokens", "llm.token_count.completion_details.reasoning",
-            "gen_ai.usage.reasoning_tokens",
+            "gen_ai.usage.reasoning_tokens", "ai.usage.outputTokenDetails.reasoningTokens", "ai.usage.reasoningTokens",
         ),
         "input_audio_tokens": taken.count("llm.token_count.prompt_details.audio"),
         "output_audio_tokens": taken.count("llm.token_count.completion_details.audio"),
@@ -208,12 +229,20 @@ def _usage(taken: Taken) -> dict[str, int]:
 
 def _cost(taken: Taken) -> Decimal | None:
     """Return what the sender says the call cost, in US dollars."""
-    dollars = taken.number("gen_ai.usage.cost", "llm.cost.total")
+    dollars = taken.number("gen_ai.usage.cost", "llm.cost.total", "operation.cost")
     return None if dollars is None else Decimal(str(dollars))
 
 
+def _ttft(taken: Taken) -> float | None:
+    """Return the time to the first piece of an answer, in milliseconds."""
+    seconds = taken.number("gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token")
+    if seconds is not None:
+        return seconds * 1000
+    return taken.number("ai.response.msToFirstChunk", "ai.stream.msToFirstChunk")
+
+
 def _tags(taken: Taken) -> tuple[str, ...]:
-    given = taken.first("tag.tags")
+    given = taken.first("tag.tags", "ai.telemetry.metadata.tags")
     if isinstance(given, str):
         given = [given]
     return tuple(dict.fromkeys(str(tag) for tag in given)) if isinstance(given, list) else ()

@@ -12,7 +12,7 @@ from pipeline.gateway.otlp.attributes import json_of
 from pipeline.gateway.otlp.conventions import Meaning, meaning_of
 from pipeline.gateway.otlp.ids import span_uuid, trace_uuid
 from pipeline.gateway.otlp.telemetry import Attributes, Incoming, SpanSent
-from pipeline.gateway.prices import costed
+from pipeline.gateway.prices import SENDER, rated
 
 _KINDS: Final = ("unspecified", "internal", "server", "client", "producer", "consumer")
 _EXCEPTION: Final = "exception"
@@ -49,10 +49,8 @@ class Reading:
         resource = incoming.origin.resource
         project, project_name = self.reception.project(_project_name(resource) or self._project_name, None)
         self.reception.key_text(meaning.thread_id, "thread_id")
-        cost, cost_version = costed(
-            decimal(meaning.cost, "cost"), None, provider=meaning.provider, model=meaning.model, usage=meaning.usage,
-            at_us=start_us,
-        )  # fmt: skip
+        cost = decimal(meaning.cost, "cost")
+        rates, rates_version = rated(meaning.model, meaning.provider, start_us, given=cost)
         event = SpanEvent(
             event="create",
             workspace=self.reception.workspace,
@@ -75,8 +73,10 @@ class Reading:
             model=meaning.model,
             provider=meaning.provider,
             usage=meaning.usage,
-            total_estimated_cost=decimal(cost, "cost"),
-            total_estimated_cost_version=cost_version,
+            rates=rates,
+            rates_version=rates_version,
+            total_estimated_cost=cost,
+            total_estimated_cost_version=None if cost is None else SENDER,
             ttft=meaning.ttft,
             environment=_text(resource, "deployment.environment.name") or _text(resource, "deployment.environment"),
         )

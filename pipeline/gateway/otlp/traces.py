@@ -7,6 +7,8 @@ it knows, and the fold puts it together, newest version first, the same in any o
 * Without it, an entry says everything, under the version of its start: a span whose parent is in another process, which
   may report elsewhere or not at all; of senders that do not tell, a span whose parent is not in the request. A root
   ends after its entries have started, so it wins, whether it comes before or after them.
+* A root or entry that says neither what went in nor what came out, as that of a web framework, takes it from the spans
+  of its request, those of tools aside: the input of the one that began first, the output of the one that ended last.
 * The thread of a trace is its root's, else that of the span that started last among those that name one.
 """
 
@@ -32,13 +34,13 @@ def _of_one(spans: Sequence[Understood]) -> Iterator[TraceEvent]:
     roots = [span for span in spans if span.sent.is_root]
     threads = [span for span in spans if span.meaning.thread_id]
     if roots:
-        yield _whole(roots[-1], version_us=roots[-1].event.version_us)
+        yield _whole(roots[-1], spans, version_us=roots[-1].event.version_us)
         if roots[-1].meaning.thread_id is None and threads:
             yield _partial(threads[-1])
         return
     entries = [span for span in spans if _is_entry(span, spans)]
     if entries:
-        yield _whole(entries[-1], version_us=_start_us(entries[-1]))
+        yield _whole(entries[-1], spans, version_us=_start_us(entries[-1]))
     if threads and threads[-1:] != entries[-1:]:
         yield _partial(threads[-1])
     if not entries and not threads:
@@ -75,9 +77,12 @@ def _partial(span: Understood) -> TraceEvent:
     )
 
 
-def _whole(span: Understood, *, version_us: int) -> TraceEvent:
+def _whole(span: Understood, spans: Sequence[Understood], *, version_us: int) -> TraceEvent:
     """Return what a root, or a span that stands for one, says of its trace."""
     event = span.event
+    asked, answered = event.input, event.output
+    if asked is None and answered is None:
+        asked, answered = _said_within(spans)
     return TraceEvent(
         event="create" if span.sent.is_root else "patch",
         workspace=event.workspace,
@@ -90,11 +95,21 @@ def _whole(span: Understood, *, version_us: int) -> TraceEvent:
         name=event.name,
         start_time_us=event.start_time_us,
         end_time_us=event.end_time_us,
-        input=event.input,
-        output=event.output,
+        input=asked,
+        output=answered,
         metadata=event.metadata,
         tags_added=event.tags_added,
         error_info=event.error_info,
         ttft=event.ttft,
         environment=event.environment,
     )
+
+
+def _said_within(spans: Sequence[Understood]) -> tuple[str | None, str | None]:
+    """Return the first input and the last output of spans in the order of their starts."""
+    events = [span.event for span in spans if span.event.type != "tool"]
+    asked = next((event.input for event in events if event.input is not None), None)
+    answering = [event for event in events if event.output is not None]
+    # Of those that ended at once the outer one, which began first, is the first.
+    last = max(answering, key=lambda event: event.end_time_us or 0, default=None)
+    return asked, None if last is None else last.output

@@ -55,6 +55,8 @@ def low_level(name: str, *arguments: str) -> Client:
             )
         },
         tokens={"support-1": 20},
+        # The create names the model; the patch, which arrives before it, brings the usage.
+        cost={"support-1": (10 * 0.15 + 10 * 0.60) / 1e6},
         trace_scores={"helpful": 2.5 / 3},
         without_thread=1,
     )

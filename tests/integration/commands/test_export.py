@@ -11,6 +11,7 @@ import pytest
 from pipeline.errors import Malformed, Unknown
 from tests.support.clickhouse import migrated
 from tests.support.command import run_command, run_here
+from tests.support.flaky_door import FlakyDoor
 from tests.support.stored import Log
 
 
@@ -62,4 +63,30 @@ async def test_what_cannot_be_exported_is_said_and_leaves_no_file(stored: Mappin
     assert isinstance(wrong.exception, Malformed)
     assert (exit_code, "cannot write /no/such/place/out" in said) == (1, True)
     assert not file.exists()
+    assert not parts(tmp_path)
+
+
+async def test_an_export_outlives_a_storage_that_is_lost_and_ends_clearly_when_it_stays_lost(
+    stored: Mapping[str, str], tmp_path: Path
+) -> None:
+    wanted = ("export", "--project", "Support", "--output")
+    door = FlakyDoor(int(stored["THREADLINE_CLICKHOUSE_PORT"]))
+    await door.start()
+    through = {"THREADLINE_CLICKHOUSE_PORT": str(door.port)}
+    impatient = through | {"THREADLINE_QUERY_EXPORT_PATIENCE_SECONDS": "0.3"}
+    kept = tmp_path / "kept.jsonl"
+    kept.write_text("of yesterday")
+
+    whole = await run_here(stored, *wanted, str(tmp_path / "whole.jsonl"))
+    door.cut_every = 7
+    resumed = await run_here(through, *wanted, str(tmp_path / "resumed.jsonl"))
+    door.cut_every = 1
+    exit_code, said = await run_command(impatient, *wanted, str(kept))
+    await door.stop()
+
+    assert (whole.exit_code, resumed.exit_code, exit_code) == (0, 0, 1)
+    assert "storage does not answer, trying on" in resumed.stderr.replace("\n", " ")
+    assert (tmp_path / "resumed.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    assert "storage has not answered for 0.3 s, so this was given up" in said
+    assert kept.read_text() == "of yesterday"
     assert not parts(tmp_path)

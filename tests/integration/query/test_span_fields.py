@@ -18,6 +18,8 @@ CASES: dict[str, dict[str, Any]] = {
     "last_updated_at": {"operator": "<", "value": "2025-10-09T08:53:23.5Z"},
     "input": {"operator": "contains", "value": "MARK"},
     "output": {"operator": "contains", "value": "MARK"},
+    "input_json": {"operator": "=", "key": "x", "value": "mark"},
+    "output_json": {"operator": "ends_with", "key": "z", "value": "MARK"},
     "metadata": {"operator": "=", "key": "k", "value": "v"},
     "tags": {"operator": "contains", "value": "vip"},
     "duration": {"operator": "<", "value": "2"},
@@ -38,7 +40,8 @@ CASES: dict[str, dict[str, Any]] = {
 async def test_each_field_selects_the_span_that_has_it(log: Log, writer: ClickHouse, reads: Reads) -> None:
     trace, other = log.trace("t"), log.trace("t")
     marked = log.span(
-        trace, parent_span_id=uuid7_at(1, 1), name="the call", type="llm", input={"x": "mark"}, output="y" * 2000 + "mark",  # noqa: E501
+        trace, parent_span_id=uuid7_at(1, 1), name="the call", type="llm", input={"x": "mark"},
+        output={"z": "y" * 2000 + "mark"},
         metadata={"k": "v"}, tags_added=("vip",), ttft=4.0, model="gpt", provider="OpenAI", source="sdk",
         environment="prod", error_info={"exception_type": "E"}, total_estimated_cost="0.5",
         usage={"total_tokens": 7, "prompt_tokens": 3, "completion_tokens": 4},

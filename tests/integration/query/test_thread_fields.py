@@ -210,7 +210,7 @@ async def test_filters_are_all_to_hold(stored: Log, reads: Reads) -> None:
         ({"field": "duration", "operator": ">", "value": "long"}, "long"),
         ({"field": "start_time", "operator": ">", "value": "yesterday"}, "yesterday"),
         ({"field": "feedback_scores", "operator": ">", "value": "1"}, "key"),
-        ({"field": "annotation_queue_ids", "operator": "contains", "value": "x"}, "annotation_queue_ids"),
+        ({"field": "colour", "operator": "contains", "value": "x"}, "colour"),
     ],
 )
 async def test_what_is_wrong_with_a_filter_is_named(reads: Reads, given: dict[str, str], named: str) -> None:

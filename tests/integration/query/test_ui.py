@@ -1,6 +1,7 @@
 import gzip
 import re
 from pathlib import Path
+from urllib.parse import urljoin
 
 from pipeline.query import ui
 from tests.support.reading import Reads
@@ -34,6 +35,19 @@ async def test_files_are_kept_for_good_under_the_name_of_their_digest_only(reads
 
     assert (await reads.get(f"/{older}")).headers["cache-control"] == "no-store"
     assert (await reads.get("/")).headers["cache-control"] == "no-cache"
+
+
+async def test_the_link_that_the_sdks_print_leads_to_the_page_of_its_trace(reads: Reads) -> None:
+    identity = "01a20291-4e24-76d2-86bc-a025151a663c"
+
+    for base in ("/api", ""):
+        printed = f"{base}/v1/session/redirect/projects/"
+        answer = await reads.get(printed, trace_id=identity, workspace="w")
+        assert answer.status == 307
+        assert urljoin(f"http://host:1{printed}", answer.headers["location"]) == f"http://host:1/#trace={identity}"
+    behind_a_proxy = urljoin("https://host/threadline/api/v1/session/redirect/projects/", answer.headers["location"])
+    assert behind_a_proxy == f"https://host/threadline/#trace={identity}"
+    assert (await reads.get(printed, trace_id="//evil.example")).status == 400
 
 
 async def test_the_first_page_is_small_when_it_is_sent(reads: Reads) -> None:

@@ -15,6 +15,12 @@ from tests.unit.evaluators.transcripts import of_turns, transcript, turn
         ('{"choices":[{"message":{"role":"assistant","content":"yes"}}]}', "assistant", "yes"),
         ('{"candidates":[{"content":{"role":"model","parts":[{"text":"a"},{"text":"b"}]}}]}', "assistant", "a\nb"),
         ('[{"type":"human","content":[{"type":"text","text":"q"}]}]', "user", "q"),
+        ('{"messages":[{"role":"user","parts":[{"type":"text","content":"q"}]}]}', "user", "q"),
+        (
+            '[{"role":"ai","parts":[{"type":"reasoning","content":"x"},{"type":"text","content":"a"},{"type":"tool_call"}]}]',
+            "assistant",
+            "a",
+        ),
         ('{"only":{"answer":"deep"}}', "assistant", "deep"),
         ('{"a":1,"b":2}', "user", ""),
         ("null", "user", ""),

@@ -12,6 +12,7 @@ from pipeline.gateway.opik.values import Reception
 from pipeline.gateway.otlp.json_form import incoming
 from pipeline.gateway.otlp.spans import Reading
 from pipeline.gateway.prices import SOURCE
+from tests.support.fold_oracle import cost_of
 from tests.support.otlp import SECOND_US, START_US, TRACE_ID, recorded, request, span
 
 RECEIVED_AT_US = START_US + 60 * SECOND_US
@@ -125,7 +126,7 @@ def test_the_official_openai_instrumentation_is_understood() -> None:
     assert chat.usage == {"prompt_tokens": 8, "completion_tokens": 5, "total_tokens": 13}
     assert json.loads(chat.input or "")["messages"][-1]["parts"] == [{"type": "text", "content": "What is Opik?"}]
     assert json.loads(chat.output or "")["messages"][0]["parts"][0]["content"] == "You said: What is Opik?"
-    assert (chat.total_estimated_cost, chat.total_estimated_cost_version) == (Decimal("0.0000042"), SOURCE)
+    assert (cost_of(chat.rates, chat.usage), chat.rates_version) == (Decimal("0.0000042"), SOURCE)
     assert (chat.parent_span_id, turn.parent_span_id) == (turn.id, None)
     assert (turn.type, turn.input, turn.output) == ("general", '"What is Opik?"', '"answered: What is Opik?"')
     assert failed.output is None

@@ -67,6 +67,20 @@ def test_the_thread_of_the_root_is_the_thread_of_the_trace() -> None:
     assert [event.thread_id for event in events_of(root, CHILD)] == ["root's"]
 
 
+def test_a_root_that_says_nothing_shows_what_was_said_within() -> None:
+    root = span(1, second=0, lasts=9, attributes={"http.request.method": "POST"})
+    tool = span(5, parent=1, second=0.5, lasts=8, **said("tool", **{"gen_ai.operation.name": "execute_tool"}))
+    second = span(6, parent=1, second=5, lasts=1, **said("second"))
+
+    [event] = events_of(root, tool, second, GRANDCHILD)
+    half = span(1, lasts=9, attributes={"input.value": "asked"})
+
+    assert (event.input, event.output) == ('"in grandchild"', '"out second"')
+    assert events_of(root, span(7, parent=1, second=0, lasts=9, **said("outer")), second)[0].output == '"out outer"'
+    assert (events_of(half, second)[0].input, events_of(half, second)[0].output) == ('"asked"', None)
+    assert events_of(root)[0].input is None
+
+
 def test_without_its_root_a_trace_is_known_by_project_and_thread() -> None:
     [event] = events_of(GRANDCHILD, CHILD)
 
