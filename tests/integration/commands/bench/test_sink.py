@@ -16,5 +16,6 @@ async def test_every_contender_stores_the_same_topic() -> None:
     traces = EVENTS - EVENTS // 1000  # the others are commands
     assert [getattr(found, name).events for name in CONTENDERS] == [traces] * 3
     assert found.ours.events == EVENTS
+    assert found.steps.rows == traces
     assert all(value > 0 for value in figures(found).values())
     assert found.rss_bytes > 20 * 1024 * 1024
