@@ -34,7 +34,8 @@ _POLL_INTERVAL_MS_MAX: Final = 24 * 3600 * 1000
 """Between two fetches. Waiting for storage is no fault, so the group must not expel us for it; a loop that hangs is
 found by liveness."""
 _MARKERS_SECONDS: Final = 1.0
-_PARTITION_BYTES_MAX: Final = 8 * 1024 * 1024
+_PARTITION_BYTES_MAX: Final = 1024 * 1024
+"""Of one answer, so that a long backlog of one partition leaves room for the others. A larger record comes alone."""
 
 
 class LogPartition(NamedTuple):

@@ -21,11 +21,12 @@ LOG_ID = UUID(int=1)
 NEWER: Headers = (("kind", b"trace"), ("schema-version", b"9"))
 
 
+async def never(_: Batch) -> None:
+    await asyncio.Event().wait()
+
+
 @pytest.fixture
 def lanes() -> dict[object, Lane]:
-    async def never(_: Batch) -> None:
-        await asyncio.Event().wait()
-
     return {table: Lane(table.name, never, never, lambda: None, fold_rows_max=1) for table in TABLES}
 
 
@@ -153,3 +154,38 @@ def test_a_replay_from_nowhere_is_poison(lanes: dict[object, Lane]) -> None:
     events = lanes[TRACE_EVENTS].filling
     assert events is not None
     assert [poison.reason for poison in events.poison] == ["the header replayed-from is no place in a log"]
+
+
+@given(
+    st.lists(
+        st.sampled_from([b'{"a":1}', b"[]", None, b'{"long":"%b"}' % (b"x" * 40)]).flatmap(
+            lambda value: st.sampled_from([headers_of("trace"), headers_of("tick"), ()]).map(
+                lambda headers: (value, headers)
+            )
+        ),
+        max_size=30,
+    ),
+    st.integers(1, 9),
+)
+async def test_every_record_is_taken_once_and_in_order_and_a_batch_knows_its_first(
+    contents: list[tuple[bytes | None, Headers]], rows_max: int
+) -> None:
+    lanes: dict[object, Lane] = {
+        table: Lane(table.name, never, never, lambda: None, fold_rows_max=1) for table in TABLES
+    }
+    records = [LogRecord(offset, value, headers) for offset, (value, headers) in enumerate(contents)]
+    routing = Intake(lanes, Limits(rows_max, 100, 1.0, 1.0), ManualClock(), lambda _: LOG_ID)  # type: ignore[arg-type]
+    if records:
+        routing.take(PLACE, fetched(*records))
+
+    taken: list[int] = []
+    for lane in lanes.values():
+        rows = [row.offset for batch in lane.outstanding() for row in batch.rows()]
+        assert rows == sorted(rows)
+        for batch in lane.outstanding():
+            offsets = [*(row.offset for row in batch.rows()), *(record.offset for record in batch.poison)]
+            assert batch.firsts == {PLACE.partition: min(offsets)}
+            assert batch.records == len(offsets)
+            taken += offsets
+        await lane.abandon()
+    assert sorted(taken) == list(range(len(records)))
