@@ -27,7 +27,7 @@ from tests.support.clickhouse import ClickHouseProcess
 from tests.support.waiting import eventually
 
 PARTITIONS: Final = 4
-STORED_SECONDS_MAX: Final = 60.0
+STORED_SECONDS_MAX: Final = 180.0
 
 
 class Installation:
