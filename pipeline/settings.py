@@ -246,9 +246,9 @@ class SinksSettings(BaseSettings):
         192 * 1024 * 1024, ge=1024, description="Rows in hand, of all tables; above this nothing more is read."
     )
     fetch_bytes_max: int = Field(
-        4 * 1024 * 1024,
+        64 * 1024 * 1024,
         ge=1024,
-        description="Most bytes in one answer of Kafka. Large ones cost more for each record: their memory is new.",
+        description="Most bytes in one answer of Kafka, which has at most 1 MB of a partition.",
     )
     fetch_records_max: int = Field(5000, ge=1, description="Most records taken in hand at once.")
     newer_schema_retry_seconds: float = Field(
