@@ -252,7 +252,11 @@ class SinksSettings(BaseSettings):
     buffered_bytes_max: int = Field(
         192 * 1024 * 1024, ge=1024, description="Rows in hand, of all tables; above this nothing more is read."
     )
-    fetch_bytes_max: int = Field(64 * 1024 * 1024, ge=1024)
+    fetch_bytes_max: int = Field(
+        64 * 1024 * 1024,
+        ge=1024,
+        description="Most bytes in one answer of Kafka, which has at most 1 MB of a partition.",
+    )
     fetch_records_max: int = Field(5000, ge=1, description="Most records taken in hand at once.")
     newer_schema_retry_seconds: float = Field(
         15.0, gt=0, description="A partition with records of a version to come is looked at again after this."

@@ -31,7 +31,7 @@ def letter_of(place: LogPartition, log_id: UUID, record: LogRecord, reason: str)
         origin_offset=record.offset,
         key=text_of(record.key),
         value=text_of(record.value),
-        headers=headers_text(record.headers),
+        headers=headers_text(tuple(record.headers)),
     )
     return letter.record(record.key)
 

@@ -30,7 +30,7 @@ def wanted_of(record: LogRecord, rules: RuleBook) -> Wanted | None:
     A session that ended because its thread was deleted is not evaluated. Raises NewerSchema where the record is of a
     version to come, and Undecodable where it is not what its schema says.
     """
-    _check_headers(record.headers)
+    _check_headers(tuple(record.headers))
     try:
         session = THREAD_DECODER.decode(record.value or b"")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -1,16 +1,34 @@
 """Rows of one table, and the records that cannot be rows, with their offsets; and when it is time to write them."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from pipeline.adapters.kafka.consumer import LogRecord
 from pipeline.events.dead_letters import Origin
 from pipeline.events.envelope import Headers
-from pipeline.sinks.ranges import Covered
+from pipeline.sinks.ranges import Covered, Span
+from pipeline.sinks.splice import head_of, splice, spliced
+
+
+class Run(NamedTuple):
+    """Records of one partition, in the order of their offsets, whose values are rows but for their provenance.
+
+    They are kept as they were read: what is done for each record is most of what the sink costs.
+    """
+
+    partition: int
+    records: Sequence[LogRecord]
+    bytes: int
 
 
 class Row(NamedTuple):
-    """A record as a row: `line` is its value with its provenance. Key and headers are kept in case it is poison."""
+    """A record as a row by itself, where it cannot be stored with others as a run.
+
+    `line` is its value with its provenance. Key and headers are kept in case it is poison.
+    """
 
     line: bytes
     partition: int
@@ -76,7 +94,7 @@ class Batch:
     def __init__(self, topic: str, log_id: UUID, limits: Limits, now: float) -> None:
         self.topic: Final = topic
         self.log_id: Final = log_id
-        self.rows: Final[list[Row]] = []
+        self.runs: Final[list[Run]] = []
         self.poison: Final[list[Poison]] = []
         self.replays: Final[list[Replay]] = []
         self.skips: Final[list[Skip]] = []
@@ -94,29 +112,62 @@ class Batch:
         self._opened_at: Final = now
         self._touched_at = now
 
-    def add(self, row: Row, now: float) -> None:
-        """Take a row; rows of one partition come in the order of their offsets."""
-        self.rows.append(row)
-        self._count(row.partition, row.offset, len(row.line), now)
+    def room(self, sizes: Sequence[int]) -> int:
+        """Return with how many of the rows of these sizes it is full, or that all of them fit; a full one takes all."""
+        rows_left, bytes_left = self._limits.rows_max - self.records, self._limits.bytes_max - self.bytes
+        if self.is_full or (len(sizes) < rows_left and sum(sizes) < bytes_left):
+            return len(sizes)
+        totals = enumerate(accumulate(sizes), 1)
+        return next((rows for rows, total in totals if rows >= rows_left or total >= bytes_left), len(sizes))
+
+    def add(self, run: Run, now: float) -> None:
+        """Take rows; those of one partition come in the order of their offsets."""
+        self.runs.append(run)
+        self._count(run.partition, run.records[0].offset, len(run.records), run.bytes, now)
 
     def refuse(self, poison: Poison, now: float) -> None:
         """Take a record that goes to the dead letters when this batch is written."""
         self.poison.append(poison)
-        self._count(poison.partition, poison.offset, len(poison.value or b""), now)
+        self._count(poison.partition, poison.offset, 1, len(poison.value or b""), now)
 
     def replay(self, replay: Replay, now: float) -> None:
         """Take a dead letter that was published again."""
         self.replays.append(replay)
-        self._count(replay.partition, replay.offset, len(replay.value or b""), now)
+        self._count(replay.partition, replay.offset, 1, len(replay.value or b""), now)
 
     def skip(self, skip: Skip) -> None:
         """Take offsets that hold no event; they may lie before records that it has."""
         self.skips.append(skip)
         self.firsts[skip.partition] = min(skip.offset, self.firsts.get(skip.partition, skip.offset))
 
+    def covered(self) -> Covered:
+        """Return what its own rows, at least one, cover."""
+        offsets: dict[int, Span] = {}
+        for run in self.runs:
+            first = offsets[run.partition].first if run.partition in offsets else run.records[0].offset
+            offsets[run.partition] = Span(first, run.records[-1].offset)
+        appended_at = [record.timestamp for run in self.runs for record in run.records]
+        return Covered(self.log_id, self.topic, offsets, len(appended_at), min(appended_at), max(appended_at))
+
+    def rows(self) -> list[Row]:
+        """Return its own rows one by one."""
+        return [
+            Row(
+                splice(head, record.offset, record.timestamp, record.value),
+                run.partition,
+                record.offset,
+                record.timestamp,
+                record.key,
+                tuple(record.headers),
+            )
+            for run in self.runs
+            for head in [head_of(self.log_id, run.partition)]
+            for record in run.records
+        ]
+
     def release(self) -> None:
         """Give the memory of what is stored back; what is left to be done needs no records."""
-        for kept in (self.rows, self.poison, self.replays, self.skips):
+        for kept in (self.runs, self.poison, self.replays, self.skips):
             kept.clear()
         self.bytes = 0
 
@@ -127,11 +178,27 @@ class Batch:
             return self._opened_at
         return min(self._opened_at + self._limits.age_seconds_max, self._touched_at + self._limits.idle_seconds_max)
 
-    def _count(self, partition: int, offset: int, size_bytes: int, now: float) -> None:
+    def _count(self, partition: int, offset: int, records: int, size_bytes: int, now: float) -> None:
         self._touched_at = now
-        self.records += 1
+        self.records += records
         self.bytes += size_bytes
         if self.records >= self._limits.rows_max or self.bytes >= self._limits.bytes_max:
             self.is_full = True
-        if partition not in self.firsts:
-            self.firsts[partition] = offset
+        self.firsts[partition] = min(offset, self.firsts.get(partition, offset))
+
+
+class Lines:
+    """The own rows of a batch in pieces of whole lines, made as one goes through them, each time anew."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch: Final = batch
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the pieces."""
+        for run in self._batch.runs:
+            yield from spliced(self._batch.log_id, run.partition, run.records, run.bytes)
+
+
+def joined(rows: Sequence[Row]) -> bytes:
+    """Return rows that stand by themselves as lines."""
+    return b"\n".join([row.line for row in rows])

@@ -4,7 +4,7 @@ ClickHouse says how many rows it wrote, but counts the rows of materialized view
 whenever the number is not the expected one, the rows are counted by their provenance instead.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -22,23 +22,24 @@ _AT_PLACES: Final = """(log_partition, log_offset) IN (
 _COUNT: Final = "SELECT uniqExact(log_partition, log_offset) AS rows FROM {table} WHERE " + COVERED_SQL  # noqa: S608
 
 
-async def insert_rows(client: ClickHouse, table: Table, covered: Covered, rows: Sequence[Row]) -> None:
-    """Insert `rows` so that all of them are there; doing it again changes nothing.
+async def insert_rows(client: ClickHouse, table: Table, covered: Covered, lines: Iterable[bytes]) -> None:
+    """Insert the rows of `covered` so that all of them are there; doing it again changes nothing.
+
+    `lines` has them in pieces of whole lines and may be gone through more than once.
 
     Raises Unstorable where ClickHouse refuses them, or has fewer than it was given and named no error, and what else
     `ClickHouse.insert_lines` raises.
     """
-    lines = [row.line for row in rows]
-    written = await client.insert_lines(table.name, lines, token=covered.token(table.name))
-    if table.written_per_row is not None and written == len(rows) * table.written_per_row:
+    written = await client.insert_pieces(table.name, lines, token=covered.token(table.name))
+    if table.written_per_row is not None and written == covered.rows * table.written_per_row:
         return
-    if await _count(client, table, covered) >= len(rows):
+    if await _count(client, table, covered) >= covered.rows:
         return
     # The token is known although the rows are gone: they were deleted, and are now stored again.
-    await client.insert_lines(table.name, lines, token=None)
+    await client.insert_pieces(table.name, lines, token=None)
     found = await _count(client, table, covered)
-    if found < len(rows):
-        raise Unstorable(f"ClickHouse has {found} of {len(rows)} rows, and named no error")
+    if found < covered.rows:
+        raise Unstorable(f"ClickHouse has {found} of {covered.rows} rows, and named no error")
 
 
 async def insert_scattered(client: ClickHouse, table: Table, covered: Covered, rows: Sequence[Row]) -> None:

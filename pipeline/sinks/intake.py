@@ -1,6 +1,8 @@
 """Put records into the batches of their tables."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -9,12 +11,24 @@ from pipeline.adapters.kafka.consumer import Fetched, LogPartition, LogRecord
 from pipeline.adapters.telemetry import metrics
 from pipeline.errors import Undecodable
 from pipeline.events.dead_letters import Origin
-from pipeline.events.envelope import HEADER_REPLAYED_FROM, Headers
-from pipeline.sinks.batch import Batch, Limits, Poison, Replay, Row, Skip
+from pipeline.events.envelope import HEADER_REPLAYED_FROM
+from pipeline.sinks.batch import Batch, Limits, Poison, Replay, Run, Skip
 from pipeline.sinks.lane import Lane
 from pipeline.sinks.routes import CONTROLS, NewerSchema, Router, Table, control_value
-from pipeline.sinks.splice import head_of, splice
+from pipeline.sinks.splice import are_lines, check
 from pipeline.topics import STORED
+
+_HEADERS: Final = attrgetter("headers")
+
+
+class _Control(NamedTuple):
+    """A control whose value is the row that keeps it."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
 
 
 class Taken(NamedTuple):
@@ -48,28 +62,51 @@ class Intake:
         now = self._clock.monotonic()
         metrics.SINKS_RECORDS.labels(place.topic).inc(len(fetched.records))
         router = self._routers[place.topic]
-        head = head_of(self._log_id(place.topic), place.partition)
-        headers: Headers | None = None
-        batch: Batch | None = None
-        for record in fetched.records:
+        for headers, alike in groupby(fetched.records, _HEADERS):  # nearly all are alike: they are routed together
+            records = list(alike)
             try:
-                if record.headers != headers:  # to compare them is cheaper than to look them up
-                    (table, origin), batch = router.route(record.headers), None
-                    headers = record.headers
-                if batch is None or batch.is_full:
-                    batch = self._batch(place.topic, table, now)
-                if origin is None:
-                    batch.add(_row_of(place, table, head, record), now)
-                else:
-                    batch.replay(_replay_of(place, record, origin), now)
+                table, origin = router.route(tuple(headers))
             except Undecodable as error:
-                self._batch(place.topic, router.events, now).refuse(_poison_of(place, record, str(error)), now)
+                self._refuse(place, records, str(error), now)
             except NewerSchema as newer:
-                return Taken(record.offset, newer)
+                return Taken(records[0].offset, newer)
+            else:
+                if origin is not None:
+                    for record in records:
+                        self._batch(place.topic, table, now).replay(_replay_of(place, record, origin), now)
+                elif table is CONTROLS:
+                    metrics.SINKS_CONTROLS.inc(len(records))
+                    self._add(place, table, [_control_of(place.topic, record) for record in records], now)
+                else:
+                    self._take_events(place, table, records, now)
         for skip in skips_of(place, fetched):
             # After the records: a batch may be written as soon as it is full, and these count for nothing in that.
             self._batch(place.topic, router.events, now).skip(skip)
         return Taken(fetched.next_offset, None)
+
+    def _take_events(self, place: LogPartition, table: Table, records: Sequence[LogRecord], now: float) -> None:
+        if are_lines(records):
+            self._add(place, table, records, now)
+            return
+        for reason, alike in groupby(records, _fault_of):
+            if reason is None:
+                self._add(place, table, list(alike), now)
+            else:
+                self._refuse(place, list(alike), reason, now)
+
+    def _add(self, place: LogPartition, table: Table, records: Sequence[LogRecord], now: float) -> None:
+        """Put rows into the batch, and what it has no room for into the next one."""
+        while records:
+            batch = self._batch(place.topic, table, now)
+            sizes = [len(record.value or b"") for record in records]
+            room = batch.room(sizes)
+            batch.add(Run(place.partition, records[:room], sum(sizes[:room])), now)
+            records = records[room:]
+
+    def _refuse(self, place: LogPartition, records: Sequence[LogRecord], reason: str, now: float) -> None:
+        events = self._routers[place.topic].events
+        for record in records:
+            self._batch(place.topic, events, now).refuse(_poison_of(place, record, reason), now)
 
     def _batch(self, topic: str, table: Table, now: float) -> Batch:
         """Return the batch that a record goes to; where it is full and the lane is free, the next one."""
@@ -97,19 +134,17 @@ def _replay_of(place: LogPartition, record: LogRecord, origin: Origin) -> Replay
     return Replay(origin, place.partition, record.offset, record.timestamp, record.key, record.value, headers)
 
 
-def _row_of(place: LogPartition, table: Table, head: bytes, record: LogRecord) -> Row:
-    value = record.value
-    if table is CONTROLS:
-        metrics.SINKS_CONTROLS.inc()
-        value = control_value(place.topic, record.headers, record.key, value)
-    return Row(
-        splice(head, record.offset, record.timestamp, value),
-        place.partition,
-        record.offset,
-        record.timestamp,
-        record.key,
-        record.headers,
-    )
+def _control_of(topic: str, record: LogRecord) -> LogRecord:
+    value = control_value(topic, tuple(record.headers), record.key, record.value)
+    return _Control(record.offset, record.timestamp, record.key, value, record.headers)
+
+
+def _fault_of(record: LogRecord) -> str | None:
+    try:
+        check(record.value)
+    except Undecodable as error:
+        return str(error)
+    return None
 
 
 def _poison_of(place: LogPartition, record: LogRecord, reason: str) -> Poison:
@@ -119,7 +154,7 @@ def _poison_of(place: LogPartition, record: LogRecord, reason: str) -> Poison:
         appended_at_ms=record.timestamp,
         key=record.key,
         value=record.value,
-        headers=record.headers,
+        headers=tuple(record.headers),
         code=0,
         reason=reason,
     )

@@ -1,7 +1,7 @@
 """Write a batch: insert, isolate what is poison, set that aside; then fold; then its offsets may be committed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from pipeline.adapters.telemetry import metrics
 from pipeline.adapters.telemetry.logs import logger
 from pipeline.errors import BrokerUnavailable, StorageUnavailable, Unstorable
 from pipeline.settings import SinksSettings
-from pipeline.sinks.batch import Batch, Poison, Row
+from pipeline.sinks.batch import Batch, Lines, Poison, Row, joined
 from pipeline.sinks.dead_letters import DeadLetterLimit, letters_of
 from pipeline.sinks.fold import FOLDS, fold
 from pipeline.sinks.insert import insert_rows, insert_scattered, insert_skips
@@ -48,11 +48,9 @@ class Writer:
         Raises FatalError where too many would have to be set aside, and where only an operator can help.
         """
         poison = list(batch.poison)
-        if batch.rows:
-            covered = covering(batch.log_id, batch.topic, batch.rows)
-            refused = await self._isolated(batch.rows, lambda rows: self._insert(batch, covered, rows))
-            poison += [_poison_of(row, refusal) for row, refusal in refused]
-            batch.own = covered
+        if batch.runs:
+            batch.own = batch.covered()
+            poison += await self._store_own(batch, batch.own)
         if batch.replays:
             poison += await self._store_replays(batch)
         if poison:
@@ -74,35 +72,55 @@ class Writer:
         for covered in own:
             self._observe_latency(covered)
 
+    async def _store_own(self, batch: Batch, covered: Covered) -> list[Poison]:
+        """Insert what `covered` says; return what ClickHouse refuses even alone."""
+        try:
+            await self._until_done(lambda: self._insert(covered, Lines(batch)))
+        except Unstorable as refusal:
+            self._count_isolation(refusal)
+            rows = batch.rows()
+            if len(rows) == 1:
+                return [_poison_of(rows[0], refusal)]
+            pieces = pieces_of(rows, str(refusal))
+        else:
+            return []
+
+        async def insert(piece: Sequence[Row]) -> None:
+            await self._insert(covering(batch.log_id, batch.topic, piece), [joined(piece)])
+
+        return [_poison_of(row, refusal) for row, refusal in await self._isolated(pieces, insert)]
+
     async def _isolated(
-        self, rows: Sequence[Row], insert: Callable[[Sequence[Row]], Awaitable[None]]
+        self, pieces: Sequence[Sequence[Row]], insert: Callable[[Sequence[Row]], Awaitable[None]]
     ) -> list[tuple[Row, Unstorable]]:
         """Insert the rows; return those that ClickHouse refuses even alone."""
         refused: list[tuple[Row, Unstorable]] = []
-        waiting = [rows]
+        rows = sum(len(piece) for piece in pieces)
+        waiting = list(reversed(pieces))
         while waiting:
             piece = waiting.pop()
             try:
                 await self._until_done(lambda piece=piece: insert(piece))  # type: ignore[misc]
             except Unstorable as refusal:
-                metrics.SINKS_STORAGE_ERRORS.labels(str(refusal.code), "isolate").inc()
+                self._count_isolation(refusal)
                 if len(piece) > 1:
                     waiting.extend(reversed(pieces_of(piece, str(refusal))))
                     continue
                 refused.append((piece[0], refusal))
-                self._limit.check(len(rows), len(refused), str(refusal))
+                self._limit.check(rows, len(refused), str(refusal))
         return refused
 
-    async def _insert(self, batch: Batch, covered: Covered, rows: Sequence[Row]) -> None:
+    async def _insert(self, covered: Covered, lines: Iterable[bytes]) -> None:
         table = self.table.name
-        if rows is not batch.rows:
-            covered = covering(batch.log_id, batch.topic, rows)
         started = self._clock.monotonic()
-        await insert_rows(self._client, self.table, covered, rows)
-        metrics.SINKS_BATCH_ROWS.labels(table).observe(len(rows))
+        await insert_rows(self._client, self.table, covered, lines)
+        metrics.SINKS_BATCH_ROWS.labels(table).observe(covered.rows)
         metrics.SINKS_FLUSH_SECONDS.labels(table).observe(self._clock.monotonic() - started)
         metrics.SINKS_FLUSHES.labels(table, "stored").inc()
-        metrics.SINKS_ROWS_WRITTEN.labels(table).inc(len(rows))
+        metrics.SINKS_ROWS_WRITTEN.labels(table).inc(covered.rows)
+
+    def _count_isolation(self, refusal: Unstorable) -> None:
+        metrics.SINKS_STORAGE_ERRORS.labels(str(refusal.code), "isolate").inc()
 
     async def _store_replays(self, batch: Batch) -> list[Poison]:
         """Store dead letters that were published again where they stood first; return those that are poison still."""
@@ -114,7 +132,7 @@ class Writer:
             async def insert(piece: Sequence[Row], table: Table = table, log_id: UUID = log_id) -> None:
                 await insert_scattered(self._client, table, covering(log_id, batch.topic, piece), piece)
 
-            for row, refusal in await self._isolated(rows, insert):
+            for row, refusal in await self._isolated([rows], insert):
                 origin = origin_of[log_id, row.partition, row.offset]
                 poison.append(_poison_of(row, refusal)._replace(value=replays[origin].value, origin=origin))
             if table is self.table:
@@ -126,7 +144,8 @@ class Writer:
         """Keep what is known of offsets that have no row of their own."""
         if batch.replays:
             markers = markers_of(batch.topic, batch.log_id, batch.replays)
-            await insert_rows(self._client, CONTROLS, covering(batch.log_id, batch.topic, markers), markers)
+            covered = covering(batch.log_id, batch.topic, markers)
+            await insert_rows(self._client, CONTROLS, covered, [joined(markers)])
         if batch.skips:
             await insert_skips(self._client, batch.topic, batch.log_id, batch.skips)
 

@@ -158,8 +158,12 @@ class Scene:
 
     async def judge(self) -> list[str]:
         """Wait until everything is stored, and return what is wrong."""
-        await self.keep_sink()
-        await self.installation.stored()
+        sink = await self.keep_sink()
+        try:
+            await self.installation.stored()
+        except AssertionError as error:
+            error.add_note(f"the sink says:\n{sink.tail}")
+            raise
         await self.traces.read(self.installation)
         await self.spans.read(self.installation)
         return await faults_of(self.installation, self.traces, self.spans)

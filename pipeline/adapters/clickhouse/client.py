@@ -5,8 +5,7 @@ library's own retries are off where they could repeat an insert: whoever writes 
 """
 
 import asyncio
-import io
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Self
@@ -87,18 +86,21 @@ class ClickHouse:
         await self.close()
 
     async def insert_lines(self, table: str, lines: Sequence[bytes], *, token: str | None) -> int:
-        """Insert `lines`, each a JSON object that is a row of `table`; return how many rows ClickHouse says it wrote.
+        """Insert `lines`, each a JSON object that is a row of `table`; otherwise as `insert_pieces`."""
+        return await self.insert_pieces(table, [b"\n".join(lines)], token=token)
+
+    async def insert_pieces(self, table: str, pieces: Iterable[bytes], *, token: str | None) -> int:
+        """Insert rows of `table`, in pieces of whole lines of JSON; return how many ClickHouse says it wrote.
 
         With a `token` that the table remembers nothing is stored again; without one the rows are stored in any case.
         The number includes the rows that materialized views wrote, and those of a token that was known.
         """
         token = new_token() if token is None else token
         settings = self._always | _INSERT_SETTINGS | {"insert_deduplication_token": token}
-        # A file, not bytes: the library neither copies it nor sends it a second time by itself.
-        body = io.BytesIO(b"\n".join(lines))
         with _sorted_failures():
             client = await self._connected()
-            summary = await client.raw_insert(table, insert_block=body, settings=settings, fmt="JSONEachRow")
+            # As it comes, not as bytes: the library neither copies it nor sends it a second time by itself.
+            summary = await client.raw_insert(table, insert_block=_sent(pieces), settings=settings, fmt="JSONEachRow")
         if "written_rows" not in summary.summary:
             raise StorageUnavailable("the answer to an insert does not say how many rows were written")
         return int(summary.written_rows)
@@ -175,6 +177,12 @@ def new_token() -> str:
     (`insert_deduplicate=0` does not prevent that since 26.x, where `deduplicate_insert` decides.)
     """
     return uuid4().hex
+
+
+async def _sent(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+        await asyncio.sleep(0)  # a socket that takes everything at once would keep all others waiting
 
 
 def _password_of(settings: ClickHouseSettings) -> str:

@@ -23,9 +23,9 @@ from aiokafka.errors import (
 from pipeline.adapters.kafka.admin import read_log_ids
 from pipeline.adapters.kafka.closing import close_consumer
 from pipeline.adapters.kafka.connection import connection_of
+from pipeline.adapters.kafka.lean import give_lean_records
 from pipeline.adapters.telemetry.logs import logger
 from pipeline.errors import BrokerUnavailable, SchemaMismatch
-from pipeline.events.envelope import Headers
 from pipeline.settings import KafkaSettings
 from pipeline.topics import Topic
 
@@ -34,7 +34,8 @@ _POLL_INTERVAL_MS_MAX: Final = 24 * 3600 * 1000
 """Between two fetches. Waiting for storage is no fault, so the group must not expel us for it; a loop that hangs is
 found by liveness."""
 _MARKERS_SECONDS: Final = 1.0
-_PARTITION_BYTES_MAX: Final = 8 * 1024 * 1024
+_PARTITION_BYTES_MAX: Final = 1024 * 1024
+"""Of one answer, so that a long backlog of one partition leaves room for the others. A larger record comes alone."""
 
 
 class LogPartition(NamedTuple):
@@ -47,11 +48,25 @@ class LogPartition(NamedTuple):
 class LogRecord(Protocol):
     """A record as it was read. `timestamp` is when the broker appended it, in milliseconds since 1970 UTC."""
 
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
+    @property
+    def offset(self) -> int:
+        """Where it stands in its partition."""
+
+    @property
+    def timestamp(self) -> int:
+        """When the broker appended it, in milliseconds since 1970 UTC."""
+
+    @property
+    def key(self) -> bytes | None:
+        """What its partition was chosen by."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The event."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """What it is: see `Headers`."""
 
 
 class Fetched(NamedTuple):
@@ -139,6 +154,7 @@ class EventConsumer:
         except KafkaError as error:
             await close_consumer(self._consumer)
             raise BrokerUnavailable(f"no Kafka at {self._settings.bootstrap}: {error!r}") from error
+        give_lean_records(self._consumer)
         self._consumer.subscribe(self._topics, listener=_Listener(self))
 
     async def stop(self) -> None:

@@ -20,7 +20,7 @@ async def run_bytewax(bootstrap: str, events: int, *, folder: Path = ENVIRONMENT
     """Let Bytewax's SessionWindower read the first `events` records of the log; raises FatalError where it fails."""
     python = await ensure_environment(folder)
     argv = [str(python), str(_BYTEWAX), bootstrap, TRACES.name, str(events)]
-    return await run_process(argv, seconds_max=seconds_max)
+    return await run_process(argv, Throughput, seconds_max=seconds_max)
 
 
 async def ensure_environment(folder: Path) -> Path:

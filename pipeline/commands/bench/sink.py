@@ -13,6 +13,7 @@ has, with large events between others at the end.
 
 import asyncio
 import json
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,10 +28,11 @@ from rich.table import Table
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.adapters.clock import Clock, SystemClock
 from pipeline.adapters.kafka.offsets import read_bounds
-from pipeline.commands.bench.contender import run_contender
+from pipeline.commands.bench.contender import run_contender, run_process
 from pipeline.commands.bench.load import Load, mixed_records, publish
 from pipeline.commands.bench.measure import Throughput, cpu_seconds, metric_of, peak_resident_bytes
 from pipeline.commands.bench.our_stage import POLL_SECONDS, Worker, environment_of, running_stage, within
+from pipeline.commands.bench.sink_steps import Steps
 from pipeline.commands.bench.storage import Storage, embedded_storage
 from pipeline.commands.bench.stream import embedded_broker
 from pipeline.events.envelope import Record
@@ -43,6 +45,7 @@ LARGE_BYTES: Final = 20 * 1024 * 1024
 ROWS: Final = "threadline_sinks_rows_written_total"
 CONTENDERS: Final = ("ceiling", "columns", "joined")
 _MODULE: Final = f"{__package__}.bare_sink"
+_STEPS_MODULE: Final = f"{__package__}.sink_steps"
 _STEPS: Final = {"insert": "threadline_sinks_flush_seconds_sum", "fold": "threadline_sinks_fold_seconds_sum"}
 _TABLES: Final = (
     "trace_events", "trace_fields", "traces", "thread_traces", "threads", "thread_sessions", "projects", "controls",
@@ -70,7 +73,8 @@ QUICK: Final = Plan(Load(events=100_000, threads=5_000, event_bytes=EVENT_BYTES)
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """What each contender did; `storage_cpu_seconds` is ClickHouse's, by contender.
 
-    Of our sink `step_seconds` is how long it waited for inserts, and for folds beside them, and `rss_bytes` its memory.
+    Of our sink `step_seconds` is how long it waited for inserts, and for folds beside them, `rss_bytes` its memory, and
+    `steps` what its own process does for a row.
     """
 
     ceiling: Throughput
@@ -79,6 +83,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     ours: Throughput
     storage_cpu_seconds: dict[str, float]
     step_seconds: dict[str, float]
+    steps: Steps
     rss_bytes: int
 
     def cpu_us(self, name: str) -> float:
@@ -114,15 +119,18 @@ async def measure(plan: Plan, clock: Clock, console: Console) -> Found:
                     found[how] = await _contend(how, kafka, *arguments)
                     cpu[how] = cpu_seconds(storage.pid) - began
                     await _empty(storage.client)
+        with console.status("the steps of threadline sink"):
+            steps = await _steps(kafka, storage)
+            await _empty(storage.client)
         with console.status("threadline sink"):
             async with running_stage("sink", _environment(kafka, storage, plan)) as sink:
                 began = cpu_seconds(storage.pid)
                 found["ours"] = await _store(sink, kafka, plan.load.events, clock)
                 cpu["ours"] = cpu_seconds(storage.pid) - began
                 said = await sink.metrics()
-                steps = {step: metric_of(said, name, table=TRACE_EVENTS.name) for step, name in _STEPS.items()}
+                waits = {step: metric_of(said, name, table=TRACE_EVENTS.name) for step, name in _STEPS.items()}
                 rss_bytes = await _highest_memory(sink, kafka, plan, clock)
-    return Found(**found, storage_cpu_seconds=cpu, step_seconds=steps, rss_bytes=rss_bytes)
+    return Found(**found, storage_cpu_seconds=cpu, step_seconds=waits, steps=steps, rss_bytes=rss_bytes)
 
 
 def figures(found: Found) -> dict[str, float]:
@@ -137,6 +145,8 @@ def figures(found: Found) -> dict[str, float]:
             printed[f"{name}_cpu_above_ceiling_us_per_row"] = round(found.cpu_us(name) - found.cpu_us("ceiling"), 2)
     for step, seconds in found.step_seconds.items():
         printed[f"ours_{step}_us_per_row"] = round(seconds * 1e6 / found.ours.events, 2)
+    for step in found.steps.cpu_seconds:
+        printed[f"ours_{step}_cpu_us_per_row"] = round(found.steps.cpu_us(step), 2)
     return printed | {"rss_mb": round(found.rss_bytes / 1e6, 1)}
 
 
@@ -160,13 +170,19 @@ def table(found: Found) -> Table:
     printed.caption = (
         f"threadline sink waits {numbers['ours_insert_us_per_row']:.1f} µs/row for inserts, and beside them"
         f" {numbers['ours_fold_us_per_row']:.1f} for folds; with large events its highest memory is"
-        f" {numbers['rss_mb']:.0f} MB"
+        f" {numbers['rss_mb']:.0f} MB. By themselves its steps take, in µs of CPU a row: "
+        + ", ".join(f"{step} {found.steps.cpu_us(step):.1f}" for step in found.steps.cpu_seconds)
     )
     return printed
 
 
 async def _contend(how: str, kafka: KafkaSettings, *more: str) -> Throughput:
     return await run_contender(_MODULE, how, kafka.bootstrap, str(kafka.partitions), *more, seconds_max=_SECONDS_MAX)
+
+
+async def _steps(kafka: KafkaSettings, storage: Storage) -> Steps:
+    arguments = (kafka.bootstrap, str(kafka.partitions), str(storage.settings.port))
+    return await run_process([sys.executable, "-m", _STEPS_MODULE, *arguments], Steps, seconds_max=_SECONDS_MAX)
 
 
 async def _empty(client: ClickHouse) -> None:

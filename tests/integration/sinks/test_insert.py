@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.errors import Unstorable
-from pipeline.sinks.batch import Row
+from pipeline.sinks.batch import Row, joined
 from pipeline.sinks.insert import insert_rows
 from pipeline.sinks.ranges import covering
 from pipeline.sinks.routes import SPAN_EVENTS, TRACE_EVENTS, Table
@@ -26,7 +26,7 @@ def rows(values: list[bytes]) -> list[Row]:
 
 async def insert(client: ClickHouse, table: Table, values: list[bytes]) -> int:
     made = rows(values)
-    await insert_rows(client, table, covering(LOG_ID, "topic", made), made)
+    await insert_rows(client, table, covering(LOG_ID, "topic", made), [joined(made)])
     found = await client.rows(f"SELECT count() AS rows FROM {table.name}")  # noqa: S608
     return int(found[0]["rows"])
 

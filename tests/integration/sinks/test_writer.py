@@ -8,12 +8,12 @@ from pipeline.adapters.clock import SystemClock
 from pipeline.events.dead_letters import DeadLetter
 from pipeline.events.traces import TraceEvent
 from pipeline.settings import SinksSettings
-from pipeline.sinks.batch import Batch, Limits, Row
+from pipeline.sinks.batch import Batch, Limits
 from pipeline.sinks.routes import TRACE_EVENTS
-from pipeline.sinks.splice import head_of, splice
 from pipeline.sinks.writer import Writer
 from pipeline.topics import DEAD_LETTERS
 from tests.support.installation import Installation
+from tests.support.log_records import LogRecord, run_of
 
 LOG_ID = UUID("01a20000-0000-7000-8000-00000000000a")
 LIMITS = Limits(10_000, 1 << 30, 1.0, 1.0)
@@ -24,7 +24,7 @@ def batch(rows: int, poison: set[int]) -> Batch:
     for offset in range(rows):
         event = TraceEvent(workspace="w", version_us=1, received_at_us=1, id=uuids.uuid7(), event="create")
         value = b'{"unknown":1}' if offset in poison else msgspec.json.encode(event)
-        made.add(Row(splice(head_of(LOG_ID, 0), offset, 1000, value), 0, offset, 1000, b"k", ()), 0.0)
+        made.add(run_of(0, LogRecord(offset, value)), 0.0)
     return made
 
 

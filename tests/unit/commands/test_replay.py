@@ -1,7 +1,7 @@
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from pipeline.commands.replay import not_deleted
+from pipeline.commands.replay import not_deleted, without_gaps
 from pipeline.events.dead_letters import Origin
 
 LOG, OLDER_LOG = UUID(int=1), UUID(int=2)
@@ -47,3 +47,10 @@ async def test_a_dead_letter_that_came_again_counts_as_where_it_stood_first() ->
     nonsense = LogRecord(12, (("replayed-from", b"nowhere"),))
 
     assert await offsets_left(deleted, [came_again, another, nonsense]) == [11, 12]
+
+
+def test_what_lies_between_the_records_is_not_taken_for_offsets_without_an_event() -> None:
+    fetched = list(without_gaps([LogRecord(offset) for offset in (3, 4, 7, 9, 10)]))
+
+    assert [(one.offset, one.next_offset, len(one.records)) for one in fetched] == [(3, 5, 2), (7, 8, 1), (9, 11, 2)]
+    assert list(without_gaps([])) == []

@@ -2,7 +2,9 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.sinks.batch import Batch, Limits, Poison, Row, Skip
+from pipeline.sinks.batch import Batch, Limits, Lines, Poison, Run, Skip
+from pipeline.sinks.ranges import Span
+from tests.support.log_records import LogRecord, run_of
 
 LIMITS = Limits(rows_max=3, bytes_max=100, age_seconds_max=1.0, idle_seconds_max=0.2)
 
@@ -11,8 +13,8 @@ def batch(now: float = 10.0) -> Batch:
     return Batch("traces", UUID(int=1), LIMITS, now)
 
 
-def row(offset: int, *, partition: int = 0, size: int = 1) -> Row:
-    return Row(b"x" * size, partition, offset, 0, None, ())
+def row(offset: int, *, partition: int = 0, size: int = 2) -> Run:
+    return run_of(partition, LogRecord(offset, b"{" + b" " * (size - 2) + b"}"))
 
 
 def poison(offset: int, *, partition: int = 0, size: int = 1) -> Poison:
@@ -86,4 +88,48 @@ def test_what_is_stored_gives_its_memory_back_and_still_holds_the_commit_back() 
     filled.add(row(8, size=50), 10.0)
     filled.release()
 
-    assert (filled.rows, filled.bytes, filled.firsts) == ([], 0, {0: 8})
+    assert (filled.runs, filled.bytes, filled.firsts) == ([], 0, {0: 8})
+
+
+def test_it_knows_the_first_offset_also_where_poison_stood_before_the_rows() -> None:
+    filled = batch()
+    filled.add(row(8), 10.0)
+    filled.refuse(poison(7), 10.0)
+
+    assert filled.firsts == {0: 7}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "room"), [([5] * 2, 2), ([5] * 3, 3), ([5] * 9, 3), ([60, 40, 1], 2), ([60, 39], 2), ([200, 1], 1)]
+)
+def test_it_has_room_until_it_is_full_by_rows_or_bytes(sizes: list[int], room: int) -> None:
+    assert batch().room(sizes) == room
+
+
+def test_what_is_full_takes_whatever_comes_since_nothing_else_can() -> None:
+    filled = batch()
+    filled.add(row(0, size=100), 10.0)
+
+    assert filled.room([50] * 10) == 10
+
+
+def test_its_rows_cover_the_offsets_and_times_between_the_ends_of_its_runs() -> None:
+    filled = batch()
+    filled.add(run_of(0, LogRecord(5, timestamp=30), LogRecord(6, timestamp=20)), 10.0)
+    filled.add(run_of(1, LogRecord(2, timestamp=25)), 10.0)
+    filled.add(run_of(0, LogRecord(9, timestamp=40)), 10.0)
+    covered = filled.covered()
+
+    assert (covered.offsets, covered.rows) == ({0: Span(5, 9), 1: Span(2, 2)}, 4)
+    assert (covered.appended_from_ms, covered.appended_to_ms) == (20, 40)
+    assert [(one.partition, one.offset) for one in filled.rows()] == [(0, 5), (0, 6), (1, 2), (0, 9)]
+
+
+def test_its_lines_are_those_of_its_rows_however_often_they_are_asked_for() -> None:
+    filled = batch()
+    filled.add(run_of(0, LogRecord(5), LogRecord(6)), 10.0)
+    filled.add(run_of(1, LogRecord(2)), 10.0)
+    lines = Lines(filled)
+
+    for _ in range(2):
+        assert b"".join(lines).splitlines() == [one.line for one in filled.rows()]

@@ -5,13 +5,14 @@ from uuid import UUID
 import pytest
 
 from pipeline.errors import FatalError
-from pipeline.sinks.batch import Batch, Limits, Row
+from pipeline.sinks.batch import Batch, Limits
 from pipeline.sinks.lane import Lane
+from tests.support.log_records import LogRecord, run_of
 
 
 def batch(offset: int = 0, *, rows_max: int = 1) -> Batch:
     filled = Batch("traces", UUID(int=1), Limits(rows_max, 1000, 1.0, 1.0), 0.0)
-    filled.add(Row(b"x" * 5, 0, offset, 0, None, ()), 0.0)
+    filled.add(run_of(0, LogRecord(offset, b"{   }")), 0.0)
     return filled
 
 

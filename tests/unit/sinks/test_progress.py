@@ -1,8 +1,9 @@
 from uuid import UUID
 
 from pipeline.adapters.kafka.consumer import LogPartition
-from pipeline.sinks.batch import Batch, Limits, Row
+from pipeline.sinks.batch import Batch, Limits
 from pipeline.sinks.progress import Progress
+from tests.support.log_records import LogRecord, run_of
 
 A, B = LogPartition("traces", 0), LogPartition("traces", 1)
 
@@ -10,7 +11,7 @@ A, B = LogPartition("traces", 0), LogPartition("traces", 1)
 def holding(*places: tuple[int, int]) -> Batch:
     batch = Batch("traces", UUID(int=1), Limits(9, 9, 9, 9), 0.0)
     for partition, offset in places:
-        batch.add(Row(b"", partition, offset, 0, None, ()), 0.0)
+        batch.add(run_of(partition, LogRecord(offset)), 0.0)
     return batch
 
 

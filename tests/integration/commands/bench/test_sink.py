@@ -16,6 +16,7 @@ async def test_every_contender_stores_the_same_topic() -> None:
     traces = EVENTS - EVENTS // 1000  # the others are commands
     assert [getattr(found, name).events for name in CONTENDERS] == [traces] * 3
     assert found.ours.events == EVENTS
+    assert found.steps.rows == traces
     measured = {name: value for name, value in figures(found).items() if "above_ceiling" not in name}
     assert all(value > 0 for value in measured.values()), measured  # what is left out are differences: of either sign
     assert found.rss_bytes > 20 * 1024 * 1024
