@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-FaultKind = Literal["kill", "pause", "join", "leave", "broker", "all off", "silence"]
+FaultKind = Literal["kill", "kill between steps", "pause", "join", "leave", "broker", "all off", "silence"]
 
 KINDS: Final[tuple[FaultKind, ...]] = ("kill", "pause", "join", "leave", "broker", "all off", "silence")
+"""What happens to workers that keep the rules; those that say when they are between two steps break one."""
 WEIGHTS: Final = (6, 4, 3, 3, 1, 1, 1)
 
 
@@ -36,7 +37,7 @@ def drawn(seed: int, times: Times, kinds: tuple[FaultKind, ...] = KINDS) -> Iter
     chance = random.Random(seed)
     first = list(kinds)
     chance.shuffle(first)
-    weights = [WEIGHTS[KINDS.index(kind)] for kind in kinds]
+    weights = [dict(zip(KINDS, WEIGHTS, strict=True)).get(kind, 1) for kind in kinds]
     while True:
         kind = first.pop() if first else chance.choices(kinds, weights)[0]
         yield Fault(kind, chance.uniform(0.5, 4.0), _seconds(kind, times, chance), chance.random())
