@@ -62,9 +62,14 @@ class DaemonThread(WorkerThread):  # type: ignore[misc]
 
 
 class FetchingThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
-    """Faust's thread of the Kafka client, with the fetches bounded by our settings."""
+    """Faust's thread of the Kafka client, with its fetches bounded by our settings and records left as they are."""
 
     Worker = DaemonThread
+
+    async def on_start(self) -> None:
+        """Start the client."""
+        await super().on_start()
+        faust_internals.leave_records_as_they_are(faust_internals.client_in(self))
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         client = super()._create_worker_consumer(transport)

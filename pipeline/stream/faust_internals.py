@@ -9,6 +9,7 @@ the classes that override them (`FetchingThread._create_worker_consumer`, `BulkC
 
 import asyncio
 import threading
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -58,7 +59,12 @@ CALLED: Final = (
 
 def client_of(consumer: Any) -> Any:
     """Return the Kafka client itself; raises faust's ConsumerNotStarted before the start."""
-    return consumer._thread._ensure_consumer()
+    return client_in(consumer._thread)
+
+
+def client_in(thread: Any) -> Any:
+    """Return the Kafka client that runs in a thread of Faust's; raises faust's ConsumerNotStarted before the start."""
+    return thread._ensure_consumer()
 
 
 def bound_fetches(client: Any, *, fetch_bytes_max: int, wait_ms_max: int) -> None:
@@ -76,6 +82,30 @@ def read_committed_only(client: Any) -> None:
     Faust ties this to its own `exactly_once`.
     """
     client._isolation_level = "read_committed"
+
+
+class _Unconverted(OrderedDict[Any, Any]):
+    """What a client has fetched, by partition, whose records come out as they were decoded."""
+
+    def __setitem__(self, place: Any, fetched: Any) -> None:
+        """Keep what one fetch brought for a partition."""
+        records = getattr(fetched, "_partition_records", None)  # an error that is to be raised has none
+        if records is not None:
+            records._consumer_record = _as_it_is
+        super().__setitem__(place, fetched)
+
+
+def _as_it_is(_: Any, record: Any) -> Any:
+    return record
+
+
+def leave_records_as_they_are(client: Any) -> None:
+    """Let a client that has started, and fetched nothing yet, hand records on as its decoder makes them.
+
+    They have offset, timestamp, key, value and headers. To make a `ConsumerRecord` of one takes three times as long as
+    to decode it (4.8 of 6.3 µs), for what nobody here looks at.
+    """
+    client._fetcher._records = _Unconverted(client._fetcher._records)
 
 
 async def next_records(consumer: Any, timeout_seconds: float) -> Mapping[Any, list[Any]]:
