@@ -2,9 +2,7 @@
 """Every private part of Faust, mode and aiokafka that the stream stage relies on, each named here and nowhere else.
 
 The versions are pinned exactly in pyproject.toml; `tests/unit/stream/test_faust_internals.py` holds each of these to
-what was found in them. What is overridden rather than called is a hook without an underscore, save the two listed at
-the classes that override them (`FetchingThread._create_worker_consumer`, `BulkConsumer._drain_messages`,
-`BulkConsumer._new_consumer_thread`).
+what was found in them. What is overridden rather than called is a hook without an underscore, save those of OVERRIDDEN.
 """
 
 import asyncio
@@ -30,8 +28,9 @@ OVERRIDDEN: Final = (
     ("faust.transport.drivers.aiokafka", "Consumer", "_new_consumer_thread", ("self",)),
     ("faust.transport.drivers.aiokafka", "AIOKafkaConsumerThread", "_create_worker_consumer", ("self", "transport")),
     ("faust.app.base", "App", "_new_transport", ("self",)),
+    ("aiokafka.consumer.fetcher", "PartitionRecords", "_consumer_record", ("self", "tp", "record")),
 )
-"""Private methods that are overridden: module, class, name, parameters."""
+"""Private methods that are overridden, the last one in single objects: module, class, name, parameters."""
 
 _GROUP_HAS_MOVED_ON: Final = (
     CommitFailedError,
