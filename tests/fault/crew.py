@@ -16,7 +16,7 @@ BROKEN_WORKER: Final = ("-m", "tests.fault.broken_worker")
 WORKERS_MAX: Final = 4
 STOP_SECONDS_MAX: Final = 40.0
 RESTART_SECONDS: Final = 0.5
-BETWEEN_STEPS_SECONDS_MAX: Final = 30.0
+BETWEEN_STEPS_SECONDS_MAX: Final = 60.0
 
 
 class Member:
