@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-FaultKind = Literal["kill", "kill between steps", "pause", "join", "leave", "broker", "all off", "silence"]
+FaultKind = Literal["kill", "kill between steps", "pause", "join", "leave", "broker", "all off", "silence", "none"]
 
 KINDS: Final[tuple[FaultKind, ...]] = ("kill", "pause", "join", "leave", "broker", "all off", "silence")
 """What happens to workers that keep the rules; those that say when they are between two steps break one."""
