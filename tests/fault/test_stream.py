@@ -44,8 +44,9 @@ async def test_a_broken_rule_is_found(
 ) -> None:
     """The faults are those that the rule is there for.
 
-    Two entries in the wheel need none, and say nothing that is false: they close a session twice, with one id and content. It is the
-    count of open threads that goes wrong by that, and with it the ticks: they never end, so that nothing is finished.
+    Two entries in the wheel need none, and say nothing that is false: they close a session twice, with one id and
+    content. It is the count of open threads that goes wrong by that, and with it the ticks: they never end, so that
+    nothing is finished.
     """
     happened = await _run_broken(tmp_path, FAULTS[rule], seed, capsys, rule=rule)
     assert happened.verdict.closed > 0
