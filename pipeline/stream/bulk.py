@@ -23,6 +23,9 @@ from pipeline.topics import TRACES
 
 POLL_SECONDS_MAX: Final = 0.25
 FETCH_WAIT_MS_MAX: Final = 250
+FEW_RECORDS: Final = 200
+PAUSE_SECONDS: Final = 0.01
+"""So long nothing is polled after a poll that brought few records: each costs as much as dozens of them."""
 
 
 @dataclass
@@ -62,9 +65,14 @@ class DaemonThread(WorkerThread):  # type: ignore[misc]
 
 
 class FetchingThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
-    """Faust's thread of the Kafka client, with the fetches bounded by our settings."""
+    """Faust's thread of the Kafka client, with its fetches bounded by our settings and records left as they are."""
 
     Worker = DaemonThread
+
+    async def on_start(self) -> None:
+        """Start the client."""
+        await super().on_start()
+        faust_internals.leave_records_as_they_are(faust_internals.client_in(self))
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         client = super()._create_worker_consumer(transport)
@@ -137,6 +145,8 @@ class BulkConsumer(driver.Consumer):  # type: ignore[misc]
                 self._report_progress()
         for batch in batches:
             await intake.batches.put(batch)
+        if 0 < sum(len(batch.records) for batch in batches) < FEW_RECORDS:
+            await asyncio.sleep(PAUSE_SECONDS)
 
     def _note_restored(self) -> None:
         """Note how far the changelogs have been handed on; behind the last record there may be control records."""

@@ -31,12 +31,13 @@ from pipeline.stream.fence import count_fenced
 from pipeline.stream.outputs import Outbox, Publisher
 from pipeline.stream.owned import Owned
 from pipeline.stream.partition import REACHED_KEY, Checkpoint, Output, Partition, SessionChange
+from pipeline.stream.portions import Portions
 from pipeline.stream.table import CHANGELOG
 
 ENCODE_SLICE_MAX: Final = 200
 STATE_SLICE_MAX: Final = 1000
 SWEEP_SLICE_MAX: Final = 1000
-"""So many outputs, states or markers are worked on before others have a turn."""
+"""So many outputs, states or markers, of all partitions, are worked on before others have a turn."""
 
 CommitOffsets = Callable[[Mapping[int, tuple[int, str]]], Awaitable[bool]]
 """Commits offset and metadata by partition of the input; False where the group has moved on."""
@@ -70,6 +71,8 @@ class Checkpoints:
         self._persisting: Final[defaultdict[int, asyncio.Lock]] = defaultdict(asyncio.Lock)
         self._committing: Final = asyncio.Lock()
         self._wanted: Final = asyncio.Event()
+        self._encoding: Final = Portions(ENCODE_SLICE_MAX)
+        self._writing: Final = Portions(STATE_SLICE_MAX)
 
     def flush_soon(self) -> None:
         """Ask for a flush now rather than at the end of the interval: somebody waits for an answer."""
@@ -160,9 +163,9 @@ class Checkpoints:
         started_at = self._clock.monotonic()
         outbox = Outbox(partition, reply_partitions=self._reply_partitions)
         for begin in range(0, len(outputs), ENCODE_SLICE_MAX):
-            if begin:
-                await asyncio.sleep(0)
-            outbox.add(outputs[begin : begin + ENCODE_SLICE_MAX])
+            share = outputs[begin : begin + ENCODE_SLICE_MAX]
+            await self._encoding.turn(len(share))
+            outbox.add(share)
         # Each topic at once, so that its records keep their order and the broker is waited for a single time.
         await asyncio.gather(*(self._publisher.publish(topic, records) for topic, records in outbox.records.items()))
         await self._observe_delays(outputs)
@@ -171,11 +174,11 @@ class Checkpoints:
     async def _write_state(self, partition: Partition, states: Sequence[tuple[bytes, bytes | None]]) -> None:
         number, records = partition.number, list[Record]()
         for begin in range(0, len(states), STATE_SLICE_MAX):
-            if begin:
-                await asyncio.sleep(0)
+            share = states[begin : begin + STATE_SLICE_MAX]
+            await self._writing.turn(len(share))
             records += [
                 Record(key, value, (), number)
-                for key, value in states[begin : begin + STATE_SLICE_MAX]
+                for key, value in share
                 if not (self._keeps_metadata and key == REACHED_KEY)
             ]
         if not partition.is_lost:  # there was time for it

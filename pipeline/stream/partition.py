@@ -137,8 +137,8 @@ class Partition:
         """Make the deadlines of what was restored and find the markers; yields as `schedule` does."""
         yield from self.schedule()
         self.open_threads = len(self.deadlines)
-        for count, (key, packed) in enumerate(list(self.threads.items()), start=1):
-            if thread_state.closed_at_us(packed) != OPEN:
+        for count, key in enumerate(list(self.threads), start=1):
+            if thread_state.closed_at_us(self.threads[key]) != OPEN:
                 self._markers.append(key)
             if count % SLICE_THREADS_MAX == 0:
                 yield

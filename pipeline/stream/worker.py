@@ -1,14 +1,17 @@
 """Run the stream stage inside an event loop that other tasks share, and end it in order."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
+
+from aiokafka.errors import KafkaError
 
 from pipeline.adapters.clock import Clock
 from pipeline.adapters.kafka.admin import read_log_ids
 from pipeline.adapters.kafka.producer import EventProducer
 from pipeline.adapters.telemetry import logs
-from pipeline.errors import Stalled
+from pipeline.errors import BrokerUnavailable, Stalled
 from pipeline.settings import Settings
 from pipeline.stream.app import CLIENT_ID, build
 from pipeline.stream.bulk import BulkApp, Intake
@@ -26,7 +29,7 @@ async def run(settings: Settings, clock: Clock, *, ready: Callable[[], None], st
     """Run until `stop`, then flush, commit and leave the group; call `ready` when partitions are owned and recovered.
 
     Raises whatever crashed the app, Stalled where nothing moves, SchemaMismatch where topics are missing, and
-    BrokerUnavailable where there is no broker, or it takes no records any more.
+    BrokerUnavailable where there is no broker, it goes away while Faust needs it, or it takes no records any more.
     """
     log_ids = await read_log_ids(settings.kafka)
     async with (
@@ -37,18 +40,30 @@ async def run(settings: Settings, clock: Clock, *, ready: Callable[[], None], st
         if settings.stream.transactions:
             fence = TransactionalFence(settings.kafka, client_id=CLIENT_ID, log_id=log_ids[TRACES.name])
         app = build(settings, clock, log_id=log_ids[TRACES.name], publisher=publisher, ticker=ticker, fence=fence)
-        try:
-            await _first_to_end(
-                _serve(app, ready, stop),
-                _watch(app.intake, settings.stream.stall_seconds_max),
-                _watch_stuck(app.intake.owned, SESSIONS_LOST_MAX * settings.kafka.session_timeout_ms / 1000),
-                _asked(stop),
-            )
-        finally:
-            await _stop(app, settings.operation.drain_seconds)
-            await fence.give_up()
-        if app.crash_reason is not None:
-            raise app.crash_reason
+        with _broker_needed():
+            try:
+                await _first_to_end(
+                    _serve(app, ready, stop),
+                    _watch(app.intake, settings.stream.stall_seconds_max),
+                    _watch_stuck(app.intake.owned, SESSIONS_LOST_MAX * settings.kafka.session_timeout_ms / 1000),
+                    _asked(stop),
+                )
+            finally:
+                await _stop(app, settings.operation.drain_seconds)
+                await fence.give_up()
+            if app.crash_reason is not None:
+                raise app.crash_reason
+
+
+@contextmanager
+def _broker_needed() -> Iterator[None]:
+    """Say BrokerUnavailable where Faust says an error of its client that another try may not meet."""
+    try:
+        yield
+    except KafkaError as error:
+        if not error.retriable:
+            raise
+        raise BrokerUnavailable(f"the broker went away: {error!r}") from error
 
 
 async def _serve(app: BulkApp, ready: Callable[[], None], stop: asyncio.Event) -> None:

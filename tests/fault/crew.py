@@ -4,8 +4,10 @@ import asyncio
 import signal
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
+from tests.fault.broken_worker import BETWEEN_STEPS
 from tests.integration.stream.worker_process import WorkerProcess
 from tests.support.broken_rules import Rule
 
@@ -14,6 +16,7 @@ BROKEN_WORKER: Final = ("-m", "tests.fault.broken_worker")
 WORKERS_MAX: Final = 4
 STOP_SECONDS_MAX: Final = 60.0
 RESTART_SECONDS: Final = 0.5
+BETWEEN_STEPS_SECONDS_MAX: Final = 60.0
 
 
 class Member:
@@ -33,6 +36,7 @@ class Crew:
         self._arguments: Final = (*BROKEN_WORKER, rule) if rule else WORKER
         self._members: Final[list[Member]] = []
         self._keeping: Final[list[asyncio.Task[None]]] = []
+        self._between_steps: Final[asyncio.Queue[Member]] = asyncio.Queue()
         self.counts: Final[Counter[str]] = Counter()
         self.lines: Final[list[list[str]]] = []
 
@@ -45,10 +49,16 @@ class Crew:
 
     async def kill(self, choice: float, rests_seconds: float) -> None:
         """Kill one worker (SIGKILL); it is started anew after a rest."""
-        if (member := self._pick(choice)) is not None and member.process is not None:
-            member.rests_seconds = rests_seconds
-            self.counts["killed"] += 1
-            await member.process.kill()
+        if (member := self._pick(choice)) is not None:
+            await self._kill(member, rests_seconds)
+
+    async def kill_between_steps(self, rests_seconds: float) -> None:
+        """Kill the worker that next says that it is between two steps; raises TimeoutError where none does."""
+        while not self._between_steps.empty():
+            self._between_steps.get_nowait()  # these have gone on since
+        async with asyncio.timeout(BETWEEN_STEPS_SECONDS_MAX):
+            member = await self._between_steps.get()
+        await self._kill(member, rests_seconds)
 
     async def pause(self, choice: float, seconds: float) -> None:
         """Stop one worker (SIGSTOP) for a while."""
@@ -83,7 +93,7 @@ class Crew:
 
     async def _keep(self, member: Member) -> None:
         while member.is_wanted:
-            member.process = await WorkerProcess.start(self._env, self._arguments)
+            member.process = await WorkerProcess.start(self._env, self._arguments, partial(self._listen, member))
             self.lines.append(member.process.lines)
             self.counts["started"] += 1
             code = await member.process.process.wait()
@@ -91,6 +101,16 @@ class Crew:
                 self.counts["ended unasked"] += code >= 0
                 await asyncio.sleep(member.rests_seconds)
                 member.rests_seconds = RESTART_SECONDS
+
+    def _listen(self, member: Member, line: str) -> None:
+        if line == BETWEEN_STEPS:
+            self._between_steps.put_nowait(member)
+
+    async def _kill(self, member: Member, rests_seconds: float) -> None:
+        if member.process is not None:
+            member.rests_seconds = rests_seconds
+            self.counts["killed"] += 1
+            await member.process.kill()
 
     async def _dismiss(self, member: Member) -> None:
         member.is_wanted = False

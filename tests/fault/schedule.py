@@ -5,16 +5,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-FaultKind = Literal["kill", "pause", "join", "leave", "broker", "all off", "silence"]
+FaultKind = Literal["kill", "kill between steps", "pause", "join", "leave", "broker", "all off", "silence", "none"]
 
 KINDS: Final[tuple[FaultKind, ...]] = ("kill", "pause", "join", "leave", "broker", "all off", "silence")
+"""What happens to workers that keep the rules; those that say when they are between two steps break one."""
 WEIGHTS: Final = (6, 4, 3, 3, 1, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """In seconds: how long threads may be silent, members of the group, and the broker, and workers need to finish."""
+    """In seconds: how long threads may be silent, members of the group, and the broker, and workers need to finish.
 
+    `rest` is the shortest and the longest quiet before a fault.
+    """
+
+    rest: tuple[float, float] = (0.5, 4.0)
     thread_timeout: int = 3
     session: int = 4
     broker_down_max: float = 8.0
@@ -36,10 +41,10 @@ def drawn(seed: int, times: Times, kinds: tuple[FaultKind, ...] = KINDS) -> Iter
     chance = random.Random(seed)
     first = list(kinds)
     chance.shuffle(first)
-    weights = [WEIGHTS[KINDS.index(kind)] for kind in kinds]
+    weights = [dict(zip(KINDS, WEIGHTS, strict=True)).get(kind, 1) for kind in kinds]
     while True:
         kind = first.pop() if first else chance.choices(kinds, weights)[0]
-        yield Fault(kind, chance.uniform(0.5, 4.0), _seconds(kind, times, chance), chance.random())
+        yield Fault(kind, chance.uniform(*times.rest), _seconds(kind, times, chance), chance.random())
 
 
 def _seconds(kind: FaultKind, times: Times, chance: random.Random) -> float:

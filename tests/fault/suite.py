@@ -114,6 +114,8 @@ async def _happen(fault: Fault, broker: ApacheKafka, crew: Crew, traffic: Traffi
     match fault.kind:
         case "kill":
             await crew.kill(fault.choice, fault.seconds)
+        case "kill between steps":
+            await crew.kill_between_steps(fault.seconds)
         case "pause":
             await crew.pause(fault.choice, fault.seconds)
         case "join":

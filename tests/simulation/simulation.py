@@ -30,6 +30,7 @@ CALM_SECONDS_MAX: Final = 90.0
 LOOK_SECONDS: Final = 0.5
 REPLACED_AFTER_SECONDS: Final = (0.1, 1.5)
 AFTERMATH_SECONDS: Final = 3.0
+BETWEEN_STEPS_SECONDS: Final = 0.3  # of a stage with a broken rule
 """In which what the workers left behind notices that nobody answers any more."""
 
 
@@ -178,5 +179,5 @@ def simulate(
     simulation = Simulation(seed, kinds=kinds, without_fence=without_fence)
     if rule is None:
         return simulation.run()
-    with broken(rule, simulation.clock):
+    with broken(rule, simulation.clock, lambda: asyncio.sleep(BETWEEN_STEPS_SECONDS)):
         return simulation.run()

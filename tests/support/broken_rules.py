@@ -1,13 +1,12 @@
 """The stream stage with one of its rules broken, to see that whoever claims to find that does.
 
 Each is a patch that a test puts on the product, in its own process (`tests/simulation`) or in that of a worker
-(`tests/fault/broken_worker.py`); the product has no switch for any of this. Where a rule is an order of steps, the
-broken one also waits between them: that a crash falls in between would be a matter of luck otherwise.
+(`tests/fault/broken_worker.py`); the product has no switch for any of this. Where it takes a crash between two steps to
+see a rule broken, the broken stage also waits between them: that one falls there would be a matter of luck otherwise.
 """
 
-import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final, Literal, get_args
 from unittest.mock import patch
 
@@ -17,7 +16,7 @@ from pipeline.stream import lifecycle, sessions
 from pipeline.stream.commit import Checkpoints
 from pipeline.stream.deadlines import Deadlines
 from pipeline.stream.lifecycle import LogRecord, Pause
-from pipeline.stream.partition import Output, Partition
+from pipeline.stream.partition import Checkpoint, Output, Partition
 from pipeline.stream.thread_state import read, write
 
 Rule = Literal[
@@ -29,19 +28,26 @@ Rule = Literal[
 ]
 RULES: Final[tuple[Rule, ...]] = get_args(Rule)
 
-GAP_SECONDS: Final = 0.3
 EVERYTHING: Final = 1 << 30
+
+Wait = Callable[[], Awaitable[None]]
+Replaced = tuple[object, str, object]
+"""What holds an attribute, its name, and what is put there."""
 
 
 @contextmanager
-def broken(rule: Rule, clock: Clock) -> Iterator[None]:
-    """Break a rule for as long as the block runs; `clock` is the wall clock of those who close by it."""
-    target, name, replaced = _PATCHES[rule](clock)
-    with patch.object(target, name, replaced):
+def broken(rule: Rule, clock: Clock, between_steps: Wait) -> Iterator[None]:
+    """Break a rule for as long as the block runs.
+
+    `clock` is the wall clock of those who close by it; `between_steps` is awaited where a crash shows the rule broken.
+    """
+    with ExitStack() as patches:
+        for target, name, replaced in _PATCHES[rule](clock, between_steps):
+            patches.enter_context(patch.object(target, name, replaced))
         yield
 
 
-def _output_after_state(_: Clock) -> tuple[object, str, object]:
+def _output_after_state(_: Clock, between_steps: Wait) -> Iterator[Replaced]:
     """Write the state of what a checkpoint holds, and only then what is to be said."""
     publish_outputs, write_state = Checkpoints._publish_outputs, Checkpoints._write_state
     persist = Checkpoints._persist
@@ -54,17 +60,18 @@ def _output_after_state(_: Clock) -> tuple[object, str, object]:
 
         async def write_then_say(self: Checkpoints, partition: Partition, states: Any) -> None:
             await write_state(self, partition, states)
-            await asyncio.sleep(GAP_SECONDS)
+            if any(held):
+                await between_steps()
             for outputs in held:
                 await publish_outputs(self, partition, outputs)
 
         one = _Altered(self, _publish_outputs=hold, _write_state=write_then_say)
         return await persist(one, partition)  # type: ignore[arg-type]
 
-    return Checkpoints, "_persist", say_later
+    yield Checkpoints, "_persist", say_later
 
 
-def _offsets_before_state(_: Clock) -> tuple[object, str, object]:
+def _offsets_before_state(_: Clock, between_steps: Wait) -> Iterator[Replaced]:
     """Commit offsets, and only then write the state that belongs to them."""
     commit_all, write_state = Checkpoints.commit_all, Checkpoints._write_state
 
@@ -75,7 +82,8 @@ def _offsets_before_state(_: Clock) -> tuple[object, str, object]:
             held.append((partition, states))
 
         did_commit = await commit_all(_Altered(self, _write_state=hold))  # type: ignore[arg-type]
-        await asyncio.sleep(GAP_SECONDS)
+        if did_commit:
+            await between_steps()
         for partition, states in held:
             try:
                 await write_state(self, partition, states)
@@ -83,15 +91,15 @@ def _offsets_before_state(_: Clock) -> tuple[object, str, object]:
                 partition.is_lost = True
         return did_commit
 
-    return Checkpoints, "commit_all", commit_first
+    yield Checkpoints, "commit_all", commit_first
 
 
-def _two_wheel_entries(_: Clock) -> tuple[object, str, object]:
+def _two_wheel_entries(_: Clock, __: Wait) -> Iterator[Replaced]:
     """Enter a thread that opens again, though the entry of its earlier session still stands."""
-    return Deadlines, "leave", lambda _, __: None
+    yield Deadlines, "leave", lambda _, __: None
 
 
-def _closing_by_wall_clock(clock: Clock) -> tuple[object, str, object]:
+def _closing_by_wall_clock(clock: Clock, _: Wait) -> Iterator[Replaced]:
     """Close who is silent by the clock of this machine, before what the log still holds was read."""
     apply = lifecycle.apply
 
@@ -106,19 +114,28 @@ def _closing_by_wall_clock(clock: Clock) -> tuple[object, str, object]:
                     )
         yield from apply(partition, records)
 
-    return lifecycle, "apply", close_and_apply
+    yield lifecycle, "apply", close_and_apply
 
 
-def _replay_not_skipped(_: Clock) -> tuple[object, str, object]:
-    """Forget, when beginning, which records the state of each thread contains already."""
-    restore = Partition.restore
+def _replay_not_skipped(_: Clock, between_steps: Wait) -> Iterator[Replaced]:
+    """Forget, when beginning, which records the state of each thread contains already.
+
+    That is seen where state is ahead of the committed offset: after a crash between the two.
+    """
+    restore, commit = Partition.restore, Checkpoints._commit
+
+    async def commit_later(self: Checkpoints, ready: Sequence[tuple[Partition, Checkpoint]]) -> bool:
+        if ready:
+            await between_steps()
+        return await commit(self, ready)
 
     def forget(self: Partition, **place: Any) -> None:
         restore(self, **place)
         for key, packed in self.threads.items():
             self.threads[key] = write(read(packed)._replace(applied_offset=-1))
 
-    return Partition, "restore", forget
+    yield Checkpoints, "_commit", commit_later
+    yield Partition, "restore", forget
 
 
 class _Altered:
@@ -137,7 +154,7 @@ class _Altered:
         return found.__func__.__get__(self) if is_own else found
 
 
-_PATCHES: Final[Mapping[Rule, Callable[[Clock], tuple[object, str, object]]]] = {
+_PATCHES: Final[Mapping[Rule, Callable[[Clock, Wait], Iterator[Replaced]]]] = {
     "output after state": _output_after_state,
     "offsets before state": _offsets_before_state,
     "two wheel entries": _two_wheel_entries,

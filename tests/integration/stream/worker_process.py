@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -33,7 +33,10 @@ class WorkerProcess:
 
     @classmethod
     async def start(
-        cls, env: Mapping[str, str], arguments: Sequence[str] = ("-m", "pipeline", "worker")
+        cls,
+        env: Mapping[str, str],
+        arguments: Sequence[str] = ("-m", "pipeline", "worker"),
+        on_line: Callable[[str], None] | None = None,
     ) -> "WorkerProcess":
         ready, lines = asyncio.Event(), list[str]()
 
@@ -41,6 +44,8 @@ class WorkerProcess:
             lines.append(line)
             if '"event": "ready"' in line:
                 ready.set()
+            if on_line is not None:
+                on_line(line)
 
         process = await ChildProcess.start([sys.executable, *arguments], env={**os.environ, **env}, on_line=look)
         return cls(process, ready, lines)

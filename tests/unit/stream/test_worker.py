@@ -1,8 +1,9 @@
 import asyncio
 
 import pytest
+from aiokafka.errors import NodeNotReadyError, TopicAuthorizationFailedError
 
-from pipeline.errors import Stalled
+from pipeline.errors import BrokerUnavailable, Stalled
 from pipeline.stream import worker
 from pipeline.stream.batches import BatchQueue
 from pipeline.stream.bulk import Intake
@@ -87,3 +88,13 @@ async def test_the_first_to_end_ends_the_others() -> None:
     with pytest.raises(Stalled):
         await worker._first_to_end(wait_for_ever("a"), fail(), wait_for_ever("b"))
     assert ended == ["a", "b"]
+
+
+def test_a_broker_that_goes_away_while_faust_needs_it_is_named_as_such() -> None:
+    with pytest.raises(BrokerUnavailable, match="NodeNotReadyError"), worker._broker_needed():
+        raise NodeNotReadyError
+
+
+def test_what_another_try_meets_again_is_raised_as_it_is() -> None:
+    with pytest.raises(TopicAuthorizationFailedError), worker._broker_needed():
+        raise TopicAuthorizationFailedError
