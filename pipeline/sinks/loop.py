@@ -21,10 +21,12 @@ from pipeline.adapters.telemetry.logs import logger
 from pipeline.errors import BrokerUnavailable
 from pipeline.settings import Settings, SinksSettings
 from pipeline.sinks.batch import Limits
+from pipeline.sinks.fold import FOLDS
 from pipeline.sinks.intake import Intake
 from pipeline.sinks.lane import Lane
 from pipeline.sinks.progress import Progress
 from pipeline.sinks.routes import TABLES, Table
+from pipeline.sinks.thread_pass import FoldThreads, ThreadFolder, ThreadPass
 from pipeline.sinks.watch import watching
 from pipeline.sinks.writer import Writer
 from pipeline.topics import SINKS_GROUP, STORED
@@ -53,7 +55,8 @@ async def run(
     """
     producer = EventProducer(settings.kafka, client_id=SINKS_GROUP)
     async with ClickHouse(settings.clickhouse) as client, producer:
-        sink = Sink(settings, clock, lambda table: Writer(table, client, producer, clock, settings.sinks))
+        folder = ThreadFolder(client, clock, settings.sinks)
+        sink = Sink(settings, clock, lambda table: Writer(table, client, producer, clock, settings.sinks), folder.fold)
         if live_while is not None:
             live_while("loop", sink.check_moving)
         async with watching(settings, clock, sink.consumer, client):
@@ -63,17 +66,30 @@ async def run(
 class Sink:
     """The state of the stage, owned by the task that calls `run`."""
 
-    def __init__(self, settings: Settings, clock: Clock, writer_of: Callable[[Table], Writer]) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock, writer_of: Callable[[Table], Writer], fold_threads: FoldThreads
+    ) -> None:
         self._settings: Final = settings
         self._clock: Final = clock
         self._wake: Final = asyncio.Event()
         writers = {table: writer_of(table) for table in TABLES}
         self._lanes: Final = {
             table: Lane(
-                table.name, writer.store, writer.fold, self._wake.set, fold_rows_max=settings.sinks.fold_rows_max
+                table.name,
+                writer.store,
+                writer.fold,
+                self._wake.set,
+                fold_rows_max=settings.sinks.fold_rows_max,
+                has_threads=table.name in FOLDS,
             )
             for table, writer in writers.items()
         }
+        self._threads: Final = ThreadPass(
+            self._lanes.values(),
+            fold_threads,
+            self._wake.set,
+            interval_seconds=settings.sinks.thread_fold_interval_ms / 1000,
+        )
         self._progress: Final = Progress()
         self._held_until: Final[dict[LogPartition, float]] = {}
         self._fetching: asyncio.Task[Mapping[LogPartition, Fetched]] | None = None
@@ -120,6 +136,7 @@ class Sink:
         self._moved_at = self._clock.monotonic()
         self._take_fetched()
         has_ended = [lane.finish() for lane in self._lanes.values()]
+        has_ended.append(self._threads.finish(self._moved_at))
         for lane in self._lanes.values():
             if lane.can_write and lane.filling is not None and lane.filling.due_at <= self._moved_at:
                 lane.write()
@@ -165,6 +182,8 @@ class Sink:
         """Return when something happened, or a batch is due."""
         now = self._clock.monotonic()
         due = [lane.filling.due_at for lane in self._lanes.values() if lane.can_write and lane.filling is not None]
+        if self._threads.due_at is not None:
+            due.append(self._threads.due_at)
         pause_seconds = min([_REST_SECONDS_MAX, *(at - now for at in due)])
         with suppress(TimeoutError):  # a batch is due
             async with asyncio.timeout(max(0.0, pause_seconds)):
@@ -194,7 +213,8 @@ class Sink:
 
     async def _commit(self) -> None:
         """Commit what is stored; where Kafka does not answer, the next write tries again."""
-        outstanding = [batch for lane in self._lanes.values() for batch in lane.outstanding()]
+        outstanding = self._threads.outstanding()
+        outstanding += [batch for lane in self._lanes.values() for batch in lane.outstanding()]
         offsets = self._progress.committable(outstanding)
         try:
             if await self.consumer.commit(offsets):
@@ -210,7 +230,8 @@ class Sink:
                 lane.finish()
                 if lane.can_write:
                     lane.write()
-            tasks = [task for lane in self._lanes.values() for task in lane.tasks]
+            self._threads.finish(self._clock.monotonic(), at_once=True)
+            tasks = self._threads.tasks + [task for lane in self._lanes.values() for task in lane.tasks]
             left_seconds = until - self._clock.monotonic()
             if not tasks or left_seconds <= 0:
                 break
@@ -249,6 +270,7 @@ class Sink:
             await self.consumer.stop()
 
     async def _forget(self) -> None:
+        await self._threads.abandon()
         for lane in self._lanes.values():
             await lane.abandon()
         self._progress.forget()

@@ -63,6 +63,8 @@ _COMMANDS: Final = ", ".join(f"'{kind}'" for kind in sorted(COMMAND_KINDS))
 TIMELESS: Final = (
     Expiring("threads", condition=f"({_KEY}) IN (SELECT {_KEY} FROM thread_traces WHERE {_NO_TIME} AND"
              f" (workspace, toUInt128(id)) IN {_TRACES})"),
+    Expiring("thread_previews", condition=f"({_KEY}) IN (SELECT {_KEY} FROM thread_traces WHERE {_NO_TIME} AND"
+             f" (workspace, toUInt128(id)) IN {_TRACES})"),
     Expiring("trace_events", TRACES.name, f"{_NO_TIME} AND (workspace, toUInt128(id)) IN {_TRACES}"),
     Expiring("traces", condition=f"{_NO_TIME} AND (workspace, toUInt128(id)) IN {_TRACES}"),
     Expiring("thread_traces", condition=f"{_NO_TIME} AND (workspace, toUInt128(id)) IN {_TRACES}"),
@@ -93,6 +95,7 @@ BY_ROW: Final = (
     ),
     Expiring("threads", condition=f"{_OLD} AND ({_KEY}) NOT IN (SELECT {_KEY} FROM thread_traces WHERE ({_KEY}) IN"
              f" (SELECT {_KEY} FROM threads WHERE {_OLD}))"),
+    Expiring("thread_previews", condition=f"({_KEY}) NOT IN (SELECT {_KEY} FROM threads)"),
     Expiring("dead_letters", DEAD_LETTERS.name, f"received_at_us < {_cutoff()}"),
 )  # fmt: skip
 """What belongs to a thread goes when all of its traces have gone and its sessions are past the cutoff."""
