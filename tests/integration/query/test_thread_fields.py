@@ -138,7 +138,7 @@ def asked(case: Case) -> Filter:
 
 
 class Conditions(Statement):
-    """Takes the conditions of filters aside, one each; values and parts go to the statement in which they will stand."""
+    """Takes the conditions of filters aside, one each; what else they need goes to the statement they will stand in."""
 
     def __init__(self, statement: Statement) -> None:
         super().__init__({}, {})
