@@ -249,6 +249,11 @@ class SinksSettings(BaseSettings):
     fold_rows_max: int = Field(
         100_000, ge=1, description="Rows of a table that are folded at once, where several batches wait for it."
     )
+    thread_fold_interval_ms: int = Field(
+        1000,
+        ge=0,
+        description="Threads are folded this often, for all that was stored meanwhile; then it is committed.",
+    )
     buffered_bytes_max: int = Field(
         192 * 1024 * 1024, ge=1024, description="Rows in hand, of all tables; above this nothing more is read."
     )

@@ -24,10 +24,12 @@ from pipeline.errors import Malformed
 from pipeline.events.dead_letters import Origin
 from pipeline.events.envelope import HEADER_REPLAYED_FROM
 from pipeline.settings import Settings
-from pipeline.sinks.batch import Limits
+from pipeline.sinks.batch import Batch, Limits
+from pipeline.sinks.fold import FOLDS
 from pipeline.sinks.intake import Intake
-from pipeline.sinks.lane import Lane
+from pipeline.sinks.lane import Fold, Lane
 from pipeline.sinks.routes import TABLES, Table
+from pipeline.sinks.thread_pass import ThreadFolder
 from pipeline.sinks.writer import Writer
 from pipeline.topics import STORED, Topic
 
@@ -165,8 +167,9 @@ async def _lanes(settings: Settings, client: ClickHouse, clock: Clock) -> AsyncI
     async with EventProducer(settings.kafka, client_id=_CLIENT_ID) as producer:
         writers = {table: Writer(table, client, producer, clock, settings.sinks) for table in TABLES}
         rows_max = settings.sinks.fold_rows_max
+        threads = ThreadFolder(client, clock, settings.sinks)
         lanes = {
-            table: Lane(table.name, writer.store, writer.fold, lambda: None, fold_rows_max=rows_max)
+            table: Lane(table.name, writer.store, _folding_all(writer, threads), lambda: None, fold_rows_max=rows_max)
             for table, writer in writers.items()
         }
         try:
@@ -174,6 +177,17 @@ async def _lanes(settings: Settings, client: ClickHouse, clock: Clock) -> AsyncI
         finally:
             for lane in lanes.values():
                 await lane.abandon()
+
+
+def _folding_all(writer: Writer, threads: ThreadFolder) -> Fold:
+    """Return the step that folds the rows of batches, and their threads."""
+
+    async def fold(batches: Sequence[Batch]) -> None:
+        await writer.fold(batches)
+        if writer.table.name in FOLDS:
+            await threads.fold({writer.table.name: batches})
+
+    return fold
 
 
 def _bound(text: str | None) -> Bound:

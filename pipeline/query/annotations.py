@@ -42,12 +42,20 @@ async def comments_of(
     reader: Reader, workspace: str, entity_type: str, ids: Sequence[UUID]
 ) -> dict[UUID, list[Remark]]:
     """Return the comments by entity, oldest first."""
-    if not ids:
+    remarks = await remarks_of(reader, workspace, entity_type, [entity.int for entity in ids])
+    return {UUID(int=entity): said for entity, said in remarks.items()}
+
+
+async def remarks_of(
+    reader: Reader, workspace: str, entity_type: str, entities: Sequence[int]
+) -> dict[int, list[Remark]]:
+    """Return the comments by entity, an id as a number, oldest first."""
+    if not entities:
         return {}
-    parameters = {"workspace": workspace, "entity_type": entity_type, "entities": [entity.int for entity in ids]}
-    found: dict[UUID, list[Remark]] = {}
+    parameters = {"workspace": workspace, "entity_type": entity_type, "entities": entities}
+    found: dict[int, list[Remark]] = {}
     for row in await reader.ask(_COMMENTS, parameters):
-        found.setdefault(row["entity_id"], []).append(Remark(_comment(row), row["updated_us"]))
+        found.setdefault(row["entity_id"].int, []).append(Remark(_comment(row), row["updated_us"]))
     return found
 
 

@@ -1,8 +1,12 @@
-"""The first and last message of threads: the preview where it is whole, else the payload."""
+"""The first and last message of threads: the preview where it is whole, else the payload.
+
+A row names the traces in which they stand: the id, and of how many events the trace was folded. Previews are kept under
+that name, in the order of searches; a message whose name is not there is read from the events.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -10,10 +14,21 @@ import msgspec
 from pipeline.query.payloads import Payload, Wanted, payloads, runs_of
 from pipeline.query.reader import Reader
 from pipeline.query.rows import raw
+from pipeline.query.statement import Scope
 
 _IMAGE: Final = re.compile(r'data:image/[^;"]*;base64,[A-Za-z0-9+/=]+')
 _IMAGE_MARK: Final = "data:image/"
 _SHOWN_IMAGE: Final = "[image]"
+
+_PREVIEWS: Final = """
+SELECT first_trace, is_last, trace_id, trace_events, preview
+FROM thread_previews FINAL
+PREWHERE workspace = {workspace:String} AND project_id = {project_id:UUID} AND first_trace IN {firsts:Array(UInt128)}"""
+
+End = Literal["first", "last"]
+_ENDS: Final[tuple[End, End]] = ("first", "last")
+Previews = Mapping[tuple[int, int], Mapping[str, Any]]
+"""By the first trace of a thread, and by whether it is a last message (1)."""
 
 
 class Messages(NamedTuple):
@@ -24,38 +39,59 @@ class Messages(NamedTuple):
 
 
 async def messages_of(
-    reader: Reader, workspace: str, rows: Sequence[Mapping[str, Any]], *, truncate: bool
+    reader: Reader, scope: Scope, rows: Sequence[Mapping[str, Any]], *, truncate: bool
 ) -> list[Messages]:
-    """Return the messages of each row, which says in which traces they stand, how long they are and how they begin."""
-    whole = await _whole(reader, workspace, rows, truncate=truncate)
+    """Return the messages of each row, which says in which traces they stand and how long they are."""
+    previews = await _previews(reader, scope, rows)
+    firsts, lasts = ([_begin(row, end, previews) for row in rows] for end in _ENDS)
+    whole = await _whole(reader, scope.workspace, rows, (firsts, lasts), truncate=truncate)
     return [
         Messages(
-            raw(whole[row["first_id"]].input if _is_cut(row, "first") else _shown(row["first_preview"], cut=truncate)),
-            raw(whole[row["last_id"]].output if _is_cut(row, "last") else _shown(row["last_preview"], cut=truncate)),
+            raw(whole[row["first_id"]].input if first is None else _shown(first, cut=truncate)),
+            raw(whole[row["last_id"]].output if last is None else _shown(last, cut=truncate)),
         )
-        for row in rows
+        for row, first, last in zip(rows, firsts, lasts, strict=True)
     ]
 
 
+async def _previews(reader: Reader, scope: Scope, rows: Sequence[Mapping[str, Any]]) -> Previews:
+    if not rows:
+        return {}
+    found = await reader.ask(_PREVIEWS, scope.parameters(firsts=[row["first_trace"] for row in rows]))
+    return {(row["first_trace"], row["is_last"]): row for row in found}
+
+
+def _begin(row: Mapping[str, Any], end: End, previews: Previews) -> str | None:
+    """Return the message where its preview is all of it; None where there is more of it, or no preview."""
+    size: int = row[f"{end}_bytes"]
+    if not size:
+        return ""
+    said = previews.get((row["first_trace"], 1 if end == "last" else 0))
+    if said is None or said["trace_id"] != row[f"{end}_id"] or said["trace_events"] != row[f"{end}_events"]:
+        return None
+    preview: str = said["preview"]
+    # Only where the numbers differ bytes are counted.
+    return preview if size == len(preview) or size <= len(preview.encode()) else None
+
+
 async def _whole(
-    reader: Reader, workspace: str, rows: Sequence[Mapping[str, Any]], *, truncate: bool
+    reader: Reader,
+    workspace: str,
+    rows: Sequence[Mapping[str, Any]],
+    begins: tuple[Sequence[str | None], Sequence[str | None]],
+    *,
+    truncate: bool,
 ) -> dict[UUID, Payload]:
+    """Return the payloads in which those messages stand of which `begins` has None."""
     sizes: dict[UUID, int] = {}
-    for row in rows:
-        for end in ("first", "last"):
-            if _is_cut(row, end):
+    for end, texts in zip(_ENDS, begins, strict=True):
+        for row, text in zip(rows, texts, strict=True):
+            if text is None:
                 sizes[row[f"{end}_id"]] = sizes.get(row[f"{end}_id"], 0) + row[f"{end}_bytes"]
     found: dict[UUID, Payload] = {}
     for run in runs_of(list(sizes), list(sizes.values())):
         found |= await payloads(reader, workspace, [Wanted(id_) for id_ in run], truncate=truncate)
     return found
-
-
-def _is_cut(row: Mapping[str, Any], end: str) -> bool:
-    """Tell whether there is more of the message than its preview; only where the numbers differ bytes are counted."""
-    preview: str = row[f"{end}_preview"]
-    size: int = row[f"{end}_bytes"]
-    return size != len(preview) and size > len(preview.encode())
 
 
 def _shown(text: str, *, cut: bool) -> str:

@@ -64,8 +64,8 @@ _REFOLDED: Final = f"""
     FROM (SELECT thread_id, {folded()} FROM live WHERE thread_id != '' GROUP BY thread_id) AS folded_again
     LEFT JOIN costs USING (thread_id)"""  # noqa: S608
 _DERIVED: Final = "(end_us - start_us) / 1000 AS duration_ms, traces * 2 AS messages"
-FOLDED: Final = f"SELECT *, {_DERIVED} FROM ({_STORED}\n)"  # noqa: S608
-FOLDED_AROUND_DELETIONS: Final = f"""
+UNTOLD: Final = f"SELECT *, {_DERIVED} FROM ({_STORED}\n)"  # noqa: S608
+UNTOLD_AROUND_DELETIONS: Final = f"""
     SELECT *, {_DERIVED}
     FROM (
         {_STORED}
@@ -73,8 +73,24 @@ FOLDED_AROUND_DELETIONS: Final = f"""
         UNION ALL
         {_REFOLDED}
     )"""  # noqa: S608
-"""Threads as their traces tell of them: as the sink has folded them, and folded here, from the traces that survived,
-where the thread was ever deleted."""
+"""Threads as their traces tell of them, without their texts: as the sink has folded them, and folded here, from the
+traces that survived, where the thread was ever deleted."""
+FOLDED: Final = "SELECT * FROM untold"
+FOLDED_COLUMNS: Final = (*COLUMNS, "thread_id", "model", "usage", "cost", "duration_ms", "messages")
+
+PREVIEWS: Final = """
+    SELECT trace_id, trace_events, is_last, preview
+    FROM thread_previews
+    PREWHERE workspace = {workspace:String} AND project_id = {project_id:UUID}"""
+_NAMED: Final = (
+    "ANY LEFT JOIN (SELECT * FROM previews WHERE is_last = {}) AS {} ON {}.trace_id = {} AND {}.trace_events = {}"
+)
+FOLDED_WITH_PREVIEWS: Final = f"""
+    SELECT untold.*, began.preview AS first_preview, ended.preview AS last_preview
+    FROM untold
+    {_NAMED.format(0, "began", "began", "first_id", "began", "first_events")}
+    {_NAMED.format(1, "ended", "ended", "last_id", "ended", "last_events")}"""  # noqa: S608
+"""Threads with the beginnings of their messages; '' where a message is not among the previews under its name."""
 
 STATED: Final = """
     SELECT
@@ -213,18 +229,23 @@ def trace_parts(*, narrowed: bool = False, with_deletions: bool = True) -> dict[
 
 def thread_parts(*, narrowed: bool = False, with_deletions: bool = True) -> dict[str, str]:
     """Return `folded` and `stated`, and what they are made of; `narrowed` to the parameter `thread_ids`."""
-    parts = {"sessions": SESSIONS, "folded": FOLDED, "stated": STATED}
+    parts = {"sessions": SESSIONS, "untold": UNTOLD, "folded": FOLDED, "stated": STATED}
     if with_deletions:
         live = _ALL + _OF_DELETED + _SURVIVING
-        parts = {"deletions": DELETIONS, "live": live, "costs": COSTS} | parts | {"folded": FOLDED_AROUND_DELETIONS}
+        parts = {"deletions": DELETIONS, "live": live, "costs": COSTS} | parts | {"untold": UNTOLD_AROUND_DELETIONS}
     return _narrow(parts, _BY_THREADS if narrowed else "")
 
 
+def preview_parts() -> dict[str, str]:
+    """Return `folded` of `thread_parts` with previews, and what it is made of."""
+    return {"previews": PREVIEWS, "folded": FOLDED_WITH_PREVIEWS}
+
+
 def picked_parts() -> dict[str, str]:
-    """Return `picked_stated`, and what it is made of: threads whose ids are in the part `picked`, none ever deleted."""
-    stated = STATED.replace("FROM folded", "FROM picked_folded AS folded")
+    """Return `picked_stated`, and what it is made of: what is in the part `picked`, as in `folded`, with its status."""
+    stated = STATED.replace("FROM folded", "FROM picked AS folded")
     stated = stated.replace("JOIN sessions", "JOIN picked_sessions AS sessions")
-    return _narrow({"picked_sessions": SESSIONS, "picked_folded": FOLDED, "picked_stated": stated}, _PICKED)
+    return _narrow({"picked_sessions": SESSIONS, "picked_stated": stated}, _PICKED)
 
 
 def _narrow(parts: Mapping[str, str], narrow: str) -> dict[str, str]:

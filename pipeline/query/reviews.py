@@ -7,9 +7,8 @@ reading it for 2000 threads in one statement took twice as long.
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
-from uuid import UUID
 
-from pipeline.query.annotations import comments_of
+from pipeline.query.annotations import remarks_of
 from pipeline.query.parts import review_parts
 from pipeline.query.reader import Reader
 from pipeline.query.rows import Comment, Score
@@ -32,11 +31,11 @@ async def reviews_of(
     reader: Reader, workspace: str, rows: Sequence[Mapping[str, Any]], *, lenient: bool
 ) -> list[Review]:
     """Return the review of each row; `rows` are of `stated`, with `model`, `deleted_at_us` and `reopened`."""
-    models = [UUID(int=row["model"]) for row in rows]
+    models = [row["model"] for row in rows]
     authors, tags, remarks = await asyncio.gather(
         authors_of(reader, workspace, "thread", models),
         _tags_of(reader, workspace, models),
-        comments_of(reader, workspace, "thread", models),
+        remarks_of(reader, workspace, "thread", models),
     )
     found = []
     for row, model in zip(rows, models, strict=True):
@@ -60,10 +59,10 @@ def _counts(given: Given, row: Mapping[str, Any], *, lenient: bool) -> bool:
     return younger and (lenient or source not in _BY_HAND or decided_after)
 
 
-async def _tags_of(reader: Reader, workspace: str, models: Sequence[UUID]) -> dict[UUID, list[tuple[str, int]]]:
+async def _tags_of(reader: Reader, workspace: str, models: Sequence[int]) -> dict[int, list[tuple[str, int]]]:
     """Return tags, and when each was added last (microseconds), by thread."""
     if not models:
         return {}
-    parameters = {"workspace": workspace, "entities": [model.int for model in models]}
+    parameters = {"workspace": workspace, "entities": models}
     rows = await reader.rows(Statement(review_parts(narrowed=True), parameters), "SELECT * FROM tagged")
-    return {UUID(int=row["entity"]): row["added_tags"] for row in rows}
+    return {row["entity"]: row["added_tags"] for row in rows}

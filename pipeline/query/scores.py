@@ -25,8 +25,8 @@ async def scores_of(
     reader: Reader, workspace: str, entity_type: Literal["trace", "span"], ids: Sequence[UUID]
 ) -> dict[UUID, list[Score]]:
     """Return the scores of traces or spans, by id."""
-    authors = await authors_of(reader, workspace, entity_type, ids)
-    return {entity: scores_by_name(given) for entity, given in authors.items()}
+    authors = await authors_of(reader, workspace, entity_type, [entity.int for entity in ids])
+    return {UUID(int=entity): scores_by_name(given) for entity, given in authors.items()}
 
 
 async def thread_score_names(reader: Reader, scope: Scope, *, lenient: bool) -> list[str]:
@@ -49,16 +49,16 @@ def score_field(entity: str) -> Field:
 
 
 async def authors_of(
-    reader: Reader, workspace: str, entity_type: EntityType, ids: Sequence[UUID]
-) -> dict[UUID, list[Given]]:
-    """Return what every author gave, by entity: of threads also what does not count (any more)."""
-    if not ids:
+    reader: Reader, workspace: str, entity_type: EntityType, entities: Sequence[int]
+) -> dict[int, list[Given]]:
+    """Return what every author gave, by entity, an id as a number: of threads also what does not count (any more)."""
+    if not entities:
         return {}
-    parameters = {"workspace": workspace, "entities": [entity.int for entity in ids]}
+    parameters = {"workspace": workspace, "entities": entities}
     parts = review_parts(narrowed=True) if entity_type == "thread" else score_parts(entity_type, narrowed=True)
     table = "span_score_authors" if entity_type == "span" else "score_authors"
     rows = await reader.rows(Statement(parts, parameters), _AUTHORS + table, "GROUP BY entity")
-    return {UUID(int=row["entity"]): row["authors"] for row in rows}
+    return {row["entity"]: row["authors"] for row in rows}
 
 
 def scores_by_name(authors: Sequence[Given]) -> list[Score]:

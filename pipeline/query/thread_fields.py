@@ -3,6 +3,7 @@
 from typing import Final
 
 from pipeline.query.filters import ABSENT_LIST, Field, Predicate, column
+from pipeline.query.parts import preview_parts
 from pipeline.query.payloads import payload_field
 from pipeline.query.statement import Statement
 
@@ -15,13 +16,24 @@ def _scores(predicate: Predicate, key: str, _: Statement) -> str:
     return f"arrayExists(name -> {predicate(average)}, {names})"
 
 
+def _message(payload: str, end: str) -> Field:
+    """Return the field of the first or last message (`end`) of a thread, the `payload` of a trace."""
+    field = payload_field("text", f"{end}_id", payload, f"{end}_preview", f"{end}_bytes", "folded")
+
+    def condition(predicate: Predicate, key: str, statement: Statement) -> str:
+        statement.add(preview_parts())
+        return field.condition(predicate, key, statement)
+
+    return Field(field.kind, condition)
+
+
 _ID: Final = column("exact", "thread_id")
 
 FIELDS: Final[dict[str, Field]] = {
     "id": _ID,
     "thread_id": _ID,
-    "first_message": payload_field("text", "first_id", "input", "first_preview", "first_bytes", "folded"),
-    "last_message": payload_field("text", "last_id", "output", "last_preview", "last_bytes", "folded"),
+    "first_message": _message("input", "first"),
+    "last_message": _message("output", "last"),
     "number_of_messages": column("number", "messages"),
     "duration": column("number", "duration_ms"),
     "start_time": column("time", "start_us"),

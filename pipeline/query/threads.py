@@ -17,6 +17,7 @@ from pipeline.query.deletions import any_deleted
 from pipeline.query.messages import messages_of
 from pipeline.query.pages import Page, Search, TimeRange, range_of
 from pipeline.query.parts import (
+    FOLDED_COLUMNS,
     SCORE_COLUMNS,
     SESSION_COLUMNS,
     TAG_COLUMNS,
@@ -33,7 +34,7 @@ from pipeline.query.thread_fields import FIELDS, NEWEST_FIRST, SEARCHED, SORTS
 
 _COLUMNS: Final = """SELECT
     thread_id, model, status, deleted_at_us, reopened, start_us, end_us, messages, created_us, last_updated_us, source,
-    environment, usage, cost, first_id, last_id, first_preview, last_preview, first_bytes, last_bytes
+    environment, usage, cost, first_trace, first_id, last_id, first_events, last_events, first_bytes, last_bytes
 FROM """
 _IN_ORDER: Final = "ORDER BY first_trace DESC, model DESC"
 _MODEL_KNOWN: Final = """
@@ -96,13 +97,13 @@ async def search(reader: Reader, scope: Scope, wanted: Search, *, lenient: bool)
         statement.where(f"(first_trace, model) < {cursor}")
     limit = statement.bind(wanted.limit_or_default, "UInt32")
     reading = Reading(reader=reader, scope=scope, truncate=bool(wanted.truncate), lenient=lenient)
-    # Which threads is decided by narrow columns; only what is picked is read with its messages and its sessions.
+    # Only of what is picked sessions are read, and messages after it.
     source, tail = source_of(statement), f"{_IN_ORDER} LIMIT {limit}"
     if deleted:
         found = await reader.rows(statement, "SELECT thread_id FROM " + source, tail)  # noqa: S608 - a part of ours
         rows = await rows_of(reading, [row["thread_id"] for row in found])
     else:
-        statement.choose("picked", source, columns="thread_id", tail=tail).add(picked_parts())
+        statement.choose("picked", source, columns=", ".join(FOLDED_COLUMNS), tail=tail).add(picked_parts())
         rows = await reader.rows(statement, _COLUMNS + "picked_stated", _IN_ORDER)
     return _runs(reading, rows, exclude=wanted.exclude or [])
 
@@ -218,10 +219,9 @@ async def rows_of(reading: Reading, ids: Sequence[str]) -> list[dict[str, Any]]:
 
 async def threads_of(reading: Reading, rows: Sequence[Mapping[str, Any]]) -> list[Thread]:
     """Return the threads of `rows`, with what was said of them and their messages."""
-    reader, workspace = reading.reader, reading.scope.workspace
     reviews, messages = await asyncio.gather(
-        reviews_of(reader, workspace, rows, lenient=reading.lenient),
-        messages_of(reader, workspace, rows, truncate=reading.truncate),
+        reviews_of(reading.reader, reading.scope.workspace, rows, lenient=reading.lenient),
+        messages_of(reading.reader, reading.scope, rows, truncate=reading.truncate),
     )
     return [
         shapes.thread(row, reading.scope.project_id, review, said)

@@ -127,7 +127,8 @@ async def _erase(client: ClickHouse, counts: Mapping[str, int], since_ms: int) -
                 await _note_places(client, rows, condition)
             await _delete(client, rows.table, condition)
     touched = _filled(TOUCHED, _IN_FORCE)
-    await _delete(client, "threads", f"(workspace, project_id, thread_id) IN ({touched})")
+    for table in ("threads", "thread_previews"):
+        await _delete(client, table, f"(workspace, project_id, thread_id) IN ({touched})")
     await client.command(fold_of(touched), settings=_insert())
 
 

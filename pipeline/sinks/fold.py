@@ -1,4 +1,6 @@
-"""Fold what an insert touched into the tables for reading lists: one row a trace, a span, a thread (`thread_fold`).
+"""Fold what inserts touched into the tables for reading lists: one row a trace, a span, a thread (`thread_fold`).
+
+Traces and spans are folded for each insert, or a few; threads afterwards, for all that was inserted meanwhile.
 
 The whole fold is done in ClickHouse. Of the events that name a field, the one with the largest (version, content hash)
 gives it. The row that folded more distinct events wins (`ReplacingMergeTree(events)`): of two sinks that fold the same
@@ -13,6 +15,7 @@ version goes out too. Those places are
 * the workspace's Default Project with a named thread, or without one, where one event named no project.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from pipeline.adapters.clickhouse.client import PARTITIONS_PER_INSERT_MAX, ClickHouse, new_token
@@ -175,11 +178,12 @@ FROM
 )
 """  # noqa: S608 - made of our own constants only
 
-FOLDS: Final = {
-    "trace_events": (_TRACES, fold_sql("trace_events", DEFAULT_PROJECT_SQL)),
-    "span_events": (_SPANS, fold_sql("span_events", DEFAULT_PROJECT_SQL)),
+FOLDS: Final = {"trace_events": _TRACES, "span_events": _SPANS}
+"""By table of events: how what it has one row of for each event is folded."""
+_THREADS: Final[Mapping[tuple[str, ...], str]] = {
+    tables: fold_sql(tables, DEFAULT_PROJECT_SQL)
+    for tables in (("trace_events",), ("span_events",), ("trace_events", "span_events"))
 }
-"""By table of events: what is folded, in this order."""
 
 
 async def fold(client: ClickHouse, table: str, covered: Covered) -> None:
@@ -187,10 +191,29 @@ async def fold(client: ClickHouse, table: str, covered: Covered) -> None:
 
     Raises what `ClickHouse.command` raises.
     """
-    for sql in FOLDS.get(table, ()):
-        # The same rows may have been folded before, and deleted since: each fold counts as a new insert.
-        settings: dict[str, str | int] = {
-            "insert_deduplication_token": new_token(),
-            "max_partitions_per_insert_block": PARTITIONS_PER_INSERT_MAX,
-        }
-        await client.command(sql, covered.parameters(), settings=settings)
+    if table in FOLDS:
+        await fold_rows(client, table, covered)
+        await fold_threads(client, {table: covered})
+
+
+async def fold_rows(client: ClickHouse, table: str, covered: Covered) -> None:
+    """Fold every trace, or span, of which `covered` holds an event; raises what `ClickHouse.command` raises."""
+    await client.command(FOLDS[table], covered.parameters(), settings=_as_new())
+
+
+async def fold_threads(client: ClickHouse, covered: Mapping[str, Covered]) -> None:
+    """Fold the threads of what is covered of each table in `FOLDS`, whose rows have been folded before.
+
+    Raises what `ClickHouse.command` raises.
+    """
+    tables = tuple(table for table in FOLDS if table in covered)
+    parameters = {name: value for table in tables for name, value in covered[table].parameters(f"{table}_").items()}
+    await client.command(_THREADS[tables], parameters, settings=_as_new())
+
+
+def _as_new() -> dict[str, str | int]:
+    """Return settings that make a fold a new insert: the same rows may have been there before, and deleted since."""
+    return {
+        "insert_deduplication_token": new_token(),
+        "max_partitions_per_insert_block": PARTITIONS_PER_INSERT_MAX,
+    }

@@ -19,19 +19,32 @@ class Lane:
     folding costs is reading what a thread already has, and that is the same for one batch and for several.
 
     `store` and `fold` return when a batch is stored, and some are folded; `on_end` is called when one of them ends,
-    however it ends. A batch is outstanding until it is folded.
+    however it ends. A batch is outstanding until it is folded. Where the table `has_threads`, what is folded waits for
+    `take_folded`, up to the same number of records, and is outstanding until then.
     """
 
-    def __init__(self, name: str, store: Store, fold: Fold, on_end: Callable[[], None], *, fold_rows_max: int) -> None:
-        self._name: Final = name
+    def __init__(
+        self,
+        name: str,
+        store: Store,
+        fold: Fold,
+        on_end: Callable[[], None],
+        *,
+        fold_rows_max: int,
+        has_threads: bool = False,
+    ) -> None:
+        self.name: Final = name
         self._store: Final = store
         self._fold: Final = fold
         self._on_end: Final = on_end
         self._fold_rows_max: Final = fold_rows_max
+        self._has_threads: Final = has_threads
         self.filling: Batch | None = None
         self.storing: Batch | None = None
         self.stored: list[Batch] = []
         self.folding: list[Batch] = []
+        self.folded: list[Batch] = []
+        """Folded, but their threads are not."""
         self._store_task: asyncio.Task[None] | None = None
         self._fold_task: asyncio.Task[None] | None = None
 
@@ -52,13 +65,19 @@ class Lane:
 
     @property
     def tasks(self) -> list[asyncio.Task[None]]:
-        """What to wait for before the next `finish`: not for an insert that ended and waits for a fold to end."""
-        return [task for task in self._tasks() if task is not self._store_task or not task.done() or not self.folding]
+        """What to wait for before the next `finish`: not for an insert that ended and waits for a fold, or a pass."""
+        is_waiting = bool(self.folding or self.folded)
+        return [task for task in self._tasks() if task is not self._store_task or not task.done() or not is_waiting]
 
     def outstanding(self) -> list[Batch]:
-        """Return what is not yet stored and folded."""
+        """Return what is not yet stored and folded, and taken where it has threads."""
         later = [batch for batch in (self.storing, self.filling) if batch is not None]
-        return [*self.folding, *self.stored, *later]
+        return [*self.folded, *self.folding, *self.stored, *later]
+
+    def take_folded(self) -> list[Batch]:
+        """Hand over what waits for its threads to be folded."""
+        taken, self.folded = self.folded, []
+        return taken
 
     def write(self) -> None:
         """Begin to store what has filled; only where `can_write`."""
@@ -77,10 +96,12 @@ class Lane:
         if self._fold_task is not None and self._fold_task.done():
             task, self._fold_task = self._fold_task, None
             task.result()
+            if self._has_threads:
+                self.folded += self.folding
             self.folding = []
             has_folded = True
         self._take_stored()
-        if self.stored and not self.folding:
+        if self.stored and not self.folding and self._fits(self.folded, self.stored):
             self.folding, self.stored = self.stored, []
             self._fold_task = self._begin(self._fold(self.folding))
             self._take_stored()
@@ -90,7 +111,7 @@ class Lane:
         """Let a batch that was stored wait for its fold, where those that wait leave room for it."""
         if self._store_task is None or not self._store_task.done() or self.storing is None:
             return
-        if self.stored and sum(one.records for one in (*self.stored, self.storing)) > self._fold_rows_max:
+        if not self._fits(self.stored, [self.storing]):
             return
         task, self._store_task = self._store_task, None
         task.result()
@@ -98,17 +119,21 @@ class Lane:
         self.stored.append(self.storing)
         self.storing = None
 
+    def _fits(self, waiting: Sequence[Batch], more: Sequence[Batch]) -> bool:
+        """Tell whether `more` may wait beside what waits already; alone it always may."""
+        return not waiting or sum(one.records for one in (*waiting, *more)) <= self._fold_rows_max
+
     async def abandon(self) -> None:
         """Forget what is not stored: it will be read again."""
         tasks = self._tasks()
         self._store_task = self._fold_task = None
         self.storing = self.filling = None
-        self.stored, self.folding = [], []
+        self.stored, self.folding, self.folded = [], [], []
         for task in tasks:
             task.cancel()
             await asyncio.wait({task})
             if not task.cancelled() and (error := task.exception()) is not None:
-                _LOG.warning("a write failed while it was abandoned", table=self._name, reason=str(error))
+                _LOG.warning("a write failed while it was abandoned", table=self.name, reason=str(error))
 
     def _tasks(self) -> list[asyncio.Task[None]]:
         return [task for task in (self._fold_task, self._store_task) if task is not None]

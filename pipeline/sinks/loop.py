@@ -16,10 +16,12 @@ from pipeline.adapters.kafka.producer import EventProducer
 from pipeline.adapters.telemetry import metrics
 from pipeline.settings import Settings, SinksSettings
 from pipeline.sinks.batch import Limits
+from pipeline.sinks.fold import FOLDS
 from pipeline.sinks.intake import Intake
 from pipeline.sinks.lane import Lane
 from pipeline.sinks.progress import Progress
 from pipeline.sinks.routes import TABLES, Table
+from pipeline.sinks.thread_pass import FoldThreads, ThreadFolder, ThreadPass
 from pipeline.sinks.watch import watching
 from pipeline.sinks.writer import Writer
 from pipeline.topics import SINKS_GROUP, STORED
@@ -53,7 +55,10 @@ async def run(
         live_while("loop", member.check_moving)
     producer = EventProducer(settings.kafka, client_id=SINKS_GROUP)
     async with ClickHouse(settings.clickhouse) as client, producer:
-        sink = Sink(settings, clock, member, lambda table: Writer(table, client, producer, clock, settings.sinks))
+        folder = ThreadFolder(client, clock, settings.sinks)
+        sink = Sink(
+            settings, clock, member, lambda table: Writer(table, client, producer, clock, settings.sinks), folder.fold
+        )
         async with watching(settings, clock, member.consumer, client):
             await member.run(sink, ready, stop)
 
@@ -62,16 +67,34 @@ class Sink:
     """The work of a member of the stage's group; its task owns this."""
 
     def __init__(
-        self, settings: Settings, clock: Clock, member: GroupMember, writer_of: Callable[[Table], Writer]
+        self,
+        settings: Settings,
+        clock: Clock,
+        member: GroupMember,
+        writer_of: Callable[[Table], Writer],
+        fold_threads: FoldThreads,
     ) -> None:
         self._settings: Final = settings
         self._clock: Final = clock
         self._member: Final = member
         writers = {table: writer_of(table) for table in TABLES}
         self._lanes: Final = {
-            table: Lane(table.name, writer.store, writer.fold, member.wake, fold_rows_max=settings.sinks.fold_rows_max)
+            table: Lane(
+                table.name,
+                writer.store,
+                writer.fold,
+                member.wake,
+                fold_rows_max=settings.sinks.fold_rows_max,
+                has_threads=table.name in FOLDS,
+            )
             for table, writer in writers.items()
         }
+        self._threads: Final = ThreadPass(
+            self._lanes.values(),
+            fold_threads,
+            member.wake,
+            interval_seconds=settings.sinks.thread_fold_interval_ms / 1000,
+        )
         self._progress: Final = Progress()
         self._intake: Final = Intake(self._lanes, _limits_of(settings.sinks), clock, member.log_id)
 
@@ -90,6 +113,8 @@ class Sink:
         """Return when a batch is due."""
         now = self._clock.monotonic()
         due = [lane.filling.due_at for lane in self._lanes.values() if lane.can_write and lane.filling is not None]
+        if self._threads.due_at is not None:
+            due.append(self._threads.due_at)
         return max(0.0, min([_REST_SECONDS_MAX, *(at - now for at in due)]))
 
     def take(self, place: LogPartition, fetched: Fetched) -> Held | None:
@@ -101,6 +126,7 @@ class Sink:
     async def advance(self, now: float) -> None:
         """Write what is due, and commit what was written."""
         has_ended = [lane.finish() for lane in self._lanes.values()]
+        has_ended.append(self._threads.finish(now))
         for lane in self._lanes.values():
             if lane.can_write and lane.filling is not None and lane.filling.due_at <= now:
                 lane.write()
@@ -117,13 +143,15 @@ class Sink:
 
     async def forget(self) -> None:
         """Abandon what is in hand."""
+        await self._threads.abandon()
         for lane in self._lanes.values():
             await lane.abandon()
         self._progress.forget()
 
     async def _commit(self) -> None:
         """Commit what is stored; where that is in vain, the next write tries again."""
-        outstanding = [batch for lane in self._lanes.values() for batch in lane.outstanding()]
+        outstanding = self._threads.outstanding()
+        outstanding += [batch for lane in self._lanes.values() for batch in lane.outstanding()]
         offsets = self._progress.committable(outstanding)
         if await self._member.commit(offsets):
             self._progress.committed(offsets)
@@ -136,7 +164,8 @@ class Sink:
                 lane.finish()
                 if lane.can_write:
                     lane.write()
-            tasks = [task for lane in self._lanes.values() for task in lane.tasks]
+            self._threads.finish(self._clock.monotonic(), at_once=True)
+            tasks = self._threads.tasks + [task for lane in self._lanes.values() for task in lane.tasks]
             left_seconds = until - self._clock.monotonic()
             if not tasks or left_seconds <= 0:
                 break

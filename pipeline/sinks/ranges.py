@@ -20,6 +20,11 @@ partitions are no measure of age.
 """
 
 
+def covered_sql(prefix: str) -> str:
+    """Return COVERED_SQL with names of its own: `prefix` and those of `Covered.parameters`."""
+    return COVERED_SQL.replace("{", "{" + prefix)
+
+
 class Span(NamedTuple):
     """The offsets of one partition, both ends included."""
 
@@ -38,9 +43,9 @@ class Covered:
     appended_from_ms: int
     appended_to_ms: int
 
-    def parameters(self) -> dict[str, object]:
-        """Return what COVERED_SQL binds."""
-        return {
+    def parameters(self, prefix: str = "") -> dict[str, object]:
+        """Return what COVERED_SQL binds, or `covered_sql` of the same `prefix`."""
+        named = {
             "log_id": self.log_id,
             "appended_from_ms": self.appended_from_ms,
             "appended_to_ms": self.appended_to_ms,
@@ -48,6 +53,7 @@ class Covered:
             "firsts": [span.first for span in self.offsets.values()],
             "lasts": [span.last for span in self.offsets.values()],
         }
+        return {prefix + name: value for name, value in named.items()}
 
     def token(self, table: str) -> str:
         """Return the deduplication token of inserting exactly these rows into `table`."""

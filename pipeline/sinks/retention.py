@@ -113,7 +113,8 @@ async def _drop_months(
         if month == "197001" or not over:
             continue
         if table.name == "thread_traces":
-            await _mutate(client, THREADS_BEFORE, "threads", {"month": month, "over": over})
+            for of_threads in ("threads", "thread_previews"):
+                await _mutate(client, THREADS_BEFORE, of_threads, {"month": month, "over": over})
         within = "_partition_id = {month:String} AND workspace IN {over:Array(String)}"
         which = {"month": month, "over": over}
         await _note(client, table, within, which, reaches)

@@ -57,11 +57,14 @@ _SILENT: Final = _last_said(_KEY, "thread_events")
 _GONE: Final = f"({_KEY}) IN {_SILENT} AND ({_KEY}) NOT IN (SELECT {_KEY} FROM thread_traces)"
 _GONE_MODELS: Final = f"(SELECT workspace, toUInt128(thread_model_id) FROM thread_events WHERE {_GONE})"
 _OF_GONE: Final = f"entity_type = 'thread' AND (workspace, toUInt128(entity_id)) IN {_GONE_MODELS}"
+_IS_LIMITED: Final = f"{_cutoff()} > toInt64('-9223372036854775808')"
 _OLD: Final = f"updated_us < {_cutoff()}"
 _COMMANDS: Final = ", ".join(f"'{kind}'" for kind in sorted(COMMAND_KINDS))
 
 TIMELESS: Final = (
     Expiring("threads", condition=f"({_KEY}) IN (SELECT {_KEY} FROM thread_traces WHERE {_NO_TIME} AND"
+             f" (workspace, toUInt128(id)) IN {_TRACES})"),
+    Expiring("thread_previews", condition=f"({_KEY}) IN (SELECT {_KEY} FROM thread_traces WHERE {_NO_TIME} AND"
              f" (workspace, toUInt128(id)) IN {_TRACES})"),
     Expiring("trace_events", TRACES.name, f"{_NO_TIME} AND (workspace, toUInt128(id)) IN {_TRACES}"),
     Expiring("traces", condition=f"{_NO_TIME} AND (workspace, toUInt128(id)) IN {_TRACES}"),
@@ -93,6 +96,7 @@ BY_ROW: Final = (
     ),
     Expiring("threads", condition=f"{_OLD} AND ({_KEY}) NOT IN (SELECT {_KEY} FROM thread_traces WHERE ({_KEY}) IN"
              f" (SELECT {_KEY} FROM threads WHERE {_OLD}))"),
+    Expiring("thread_previews", condition=f"{_IS_LIMITED} AND ({_KEY}) NOT IN (SELECT {_KEY} FROM threads)"),
     Expiring("dead_letters", DEAD_LETTERS.name, f"received_at_us < {_cutoff()}"),
 )  # fmt: skip
 """What belongs to a thread goes when all of its traces have gone and its sessions are past the cutoff."""

@@ -1,6 +1,8 @@
-"""Write a batch: insert, isolate what is poison, set that aside; then fold; then its offsets may be committed."""
+"""Write a batch: insert, isolate what is poison, set that aside; then fold its rows.
 
-import asyncio
+Its offsets may be committed when its threads are folded, too (`thread_pass`).
+"""
+
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 from uuid import UUID
@@ -8,14 +10,14 @@ from uuid import UUID
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.adapters.clock import Clock
 from pipeline.adapters.kafka.producer import EventProducer
-from pipeline.adapters.retry import Backoff
 from pipeline.adapters.telemetry import metrics
 from pipeline.adapters.telemetry.logs import logger
-from pipeline.errors import BrokerUnavailable, StorageUnavailable, Unstorable
+from pipeline.errors import StorageUnavailable, Unstorable
 from pipeline.settings import SinksSettings
+from pipeline.sinks.attempts import until_done
 from pipeline.sinks.batch import Batch, Lines, Poison, Row, joined
 from pipeline.sinks.dead_letters import DeadLetterLimit, letters_of
-from pipeline.sinks.fold import FOLDS, fold
+from pipeline.sinks.fold import FOLDS, fold_rows
 from pipeline.sinks.insert import insert_rows, insert_scattered, insert_skips
 from pipeline.sinks.isolate import pieces_of
 from pipeline.sinks.ranges import Covered, covering, together
@@ -61,7 +63,7 @@ class Writer:
             await self._until_done(lambda: self._note(batch))
 
     async def fold(self, batches: Sequence[Batch]) -> None:
-        """Fold what was stored of `batches`, together; afterwards their offsets may be committed."""
+        """Fold what was stored of `batches`, together; their threads come next."""
         own = [batch.own for batch in batches if batch.own is not None]
         replayed = [covered for batch in batches for covered in batch.replayed]
         if self.table.name in FOLDS:
@@ -151,7 +153,7 @@ class Writer:
 
     async def _fold_once(self, covered: Covered) -> None:
         try:
-            await fold(self._client, self.table.name, covered)
+            await fold_rows(self._client, self.table.name, covered)
         except Unstorable as refusal:
             # The rows are stored, so none of them is poison: the tables, or we, are wrong and must be put right.
             raise StorageUnavailable(f"folding {self.table.name}: {refusal}", code=refusal.code) from refusal
@@ -168,17 +170,7 @@ class Writer:
 
     async def _until_done(self, attempt: Callable[[], Awaitable[None]]) -> None:
         """Try until it neither fails for storage nor for the broker; other errors come out."""
-        backoff = Backoff(seconds_max=self._settings.retry_seconds_max)
-        while True:
-            try:
-                return await attempt()
-            except (StorageUnavailable, BrokerUnavailable) as error:
-                code = error.code if isinstance(error, StorageUnavailable) else "broker"
-                metrics.SINKS_STORAGE_ERRORS.labels(str(code), "retry").inc()
-                metrics.SINKS_FLUSHES.labels(self.table.name, "retried").inc()
-                pause_seconds = backoff.pause()
-                _LOG.warning("waiting", table=self.table.name, reason=str(error), pause_seconds=round(pause_seconds, 2))
-            await asyncio.sleep(pause_seconds)
+        await until_done(attempt, self.table.name, pause_seconds_max=self._settings.retry_seconds_max)
 
     def _observe_latency(self, covered: Covered) -> None:
         seconds = self._clock.now_us() / 1e6 - covered.appended_from_ms / 1e3

@@ -32,6 +32,7 @@ SHARDED_BY: Final[Mapping[str, str]] = {
     "thread_sessions": _THREAD,
     "thread_traces": _THREAD,
     "threads": _THREAD,
+    "thread_previews": _THREAD,
     "dead_letters": "cityHash64(workspace, log_id, log_partition)",
     "controls": _PLACE,
     "skipped_offsets": _PLACE,
@@ -40,6 +41,8 @@ SHARDED_BY: Final[Mapping[str, str]] = {
 """By columns of the sorting key only."""
 EVERYWHERE: Final = frozenset({"schema_migrations", "erased"})
 """Small tables of which every node has a whole copy, under the plain name."""
+PASSING: Final = frozenset({"folded_threads"})
+"""Tables that keep nothing: views take what is inserted on any node, and put it where it belongs."""
 
 SETTINGS: Final[Mapping[str, str | int]] = {
     "distributed_product_mode": "global",  # what stands in IN and JOIN is read from all shards, once
@@ -59,7 +62,9 @@ _CREATE: Final = re.compile(
     r"\bENGINE = (?P<engine>\w*MergeTree)(?:\((?P<arguments>[^)]*)\))?(?P<rest>.*)",
     re.DOTALL,
 )
+_CREATE_PASSING: Final = re.compile(r"CREATE TABLE IF NOT EXISTS (?P<name>\w+)(?P<rest>.*\bENGINE = Null)", re.DOTALL)
 _VIEW: Final = re.compile(r"CREATE MATERIALIZED VIEW IF NOT EXISTS (?P<name>\w+) (?P<select>TO \w+ AS\b.*)", re.DOTALL)
+_VIEW_QUERY: Final = re.compile(r"ALTER TABLE (?P<name>\w+) (?P<select>MODIFY QUERY\b.*)", re.DOTALL)
 _ALTER: Final = re.compile(r"ALTER TABLE (?P<name>\w+)(?P<change>.*)", re.DOTALL)
 _OF_COLUMNS: Final = re.compile(r"\b(ADD|DROP|MODIFY|COMMENT|RENAME) COLUMN\b")
 _FROM: Final = re.compile(r"\bFROM (\w+)")
@@ -67,7 +72,7 @@ _FROM: Final = re.compile(r"\bFROM (\w+)")
 
 def local(table: str) -> str:
     """Return the name under which a shard keeps its rows of `table`."""
-    return table if table in EVERYWHERE else f"{table}_local"
+    return table if table in EVERYWHERE | PASSING else f"{table}_local"
 
 
 def stored(table: str, cluster: str) -> str:
@@ -95,15 +100,23 @@ def rendered(statement: str, cluster: str) -> Iterator[str]:
         yield statement
     elif found := _CREATE.fullmatch(statement):
         yield from _created(found, cluster)
+    elif (found := _CREATE_PASSING.fullmatch(statement)) and found["name"] in PASSING:
+        yield f"CREATE TABLE IF NOT EXISTS {found['name']}{on_cluster(cluster)}{found['rest']}"
     elif found := _VIEW.fullmatch(statement):
-        select = _FROM.sub(lambda source: f"FROM {local(source[1])}", found["select"])
-        yield f"CREATE MATERIALIZED VIEW IF NOT EXISTS {found['name']}{on_cluster(cluster)} {select}"
+        yield f"CREATE MATERIALIZED VIEW IF NOT EXISTS {found['name']}{on_cluster(cluster)} {_of_shard(found)}"
+    elif found := _VIEW_QUERY.fullmatch(statement):
+        yield f"ALTER TABLE {found['name']}{on_cluster(cluster)} {_of_shard(found)}"
     elif found := _ALTER.fullmatch(statement):
         yield f"ALTER TABLE {stored(found['name'], cluster)}{found['change']}"
         if _OF_COLUMNS.search(found["change"]) and found["name"] not in EVERYWHERE:
             yield f"ALTER TABLE {found['name']}{on_cluster(cluster)}{found['change']}"
     else:
         raise SchemaMismatch(f"no form for a cluster of: {statement[:100]}")
+
+
+def _of_shard(view: re.Match[str]) -> str:
+    """Return the query of a view, which reads what comes into its shard."""
+    return _FROM.sub(lambda source: f"FROM {local(source[1])}", view["select"])
 
 
 def _created(found: re.Match[str], cluster: str) -> Iterator[str]:

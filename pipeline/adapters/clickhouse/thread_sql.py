@@ -43,8 +43,8 @@ _COLUMNS: Final = {
     "end_us": ("max", "end_time_us"),
     "first_id": ("argMin", f"id, {_BEGIN}"),
     "last_id": ("argMax", f"id, {_END}"),
-    "first_preview": ("argMin", f"ifNull(input_preview, ''), {_BEGIN}"),
-    "last_preview": ("argMax", f"ifNull(output_preview, ''), {_END}"),
+    "first_events": ("argMin", f"events, {_BEGIN}"),
+    "last_events": ("argMax", f"events, {_END}"),
     "first_bytes": ("argMin", f"input_bytes, {_BEGIN}"),
     "last_bytes": ("argMax", f"output_bytes, {_END}"),
     "created_us": ("min", "created_at_us"),
@@ -55,7 +55,8 @@ _COLUMNS: Final = {
 }
 COLUMNS: Final = tuple(_COLUMNS)
 """What the traces of a thread say of it; the last message is that of the trace that ended last, or of the one that
-began last where none has ended."""
+began last where none has ended. Of the two messages only where they stand: the trace, by its id and by how many events
+it was folded from. The beginnings of their texts stand under that name in `thread_previews`."""
 
 
 def folded(where: str = "") -> str:

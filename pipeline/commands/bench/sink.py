@@ -48,7 +48,8 @@ _MODULE: Final = f"{__package__}.bare_sink"
 _STEPS_MODULE: Final = f"{__package__}.sink_steps"
 _STEPS: Final = {"insert": "threadline_sinks_flush_seconds_sum", "fold": "threadline_sinks_fold_seconds_sum"}
 _TABLES: Final = (
-    "trace_events", "trace_fields", "traces", "thread_traces", "threads", "thread_sessions", "projects", "controls",
+    "trace_events", "trace_fields", "traces", "thread_traces", "threads", "thread_previews", "thread_sessions",
+    "projects", "controls",
 )  # fmt: skip
 _SECONDS_MAX: Final = 600.0
 

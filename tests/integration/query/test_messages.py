@@ -24,3 +24,28 @@ async def test_messages_longer_than_their_preview_are_given_whole_or_cut_as_aske
     assert await thread("long", truncate=True) == ({"text": "ab" * 600}, "é" * 10_001)
     assert await thread("picture", truncate=False) == ({"url": image}, "x" * 1200 + image)
     assert await thread("picture", truncate=True) == ({"url": "[image]"}, "x" * 1200 + "[image]")
+
+
+async def test_a_preview_that_is_missing_or_of_another_state_of_its_trace_is_not_shown(
+    log: Log, writer: ClickHouse, reads: Reads
+) -> None:
+    log.trace("stale", input="asked", output="answered")
+    await log.store(writer)
+    await writer.command(
+        "INSERT INTO thread_previews SELECT * REPLACE (trace_events + 1 AS trace_events, '\"old\"' AS preview, "
+        "events + 1 AS events) FROM thread_previews FINAL WHERE project_id = {project:UUID} AND NOT is_last",
+        {"project": str(log.project)},
+    )
+    await writer.command(
+        "DELETE FROM thread_previews WHERE project_id = {project:UUID} AND is_last",
+        {"project": str(log.project)},
+        settings={"lightweight_deletes_sync": 2},
+    )
+
+    [row] = (await reads.post("/v1/private/traces/threads/search", {"project_id": str(log.project)})).lines
+    assert (row["first_message"], row["last_message"]) == ("asked", "answered")
+    for field, text, found in (("first_message", "ask", 1), ("last_message", "answer", 1), ("first_message", "old", 0)):
+        filters = [{"field": field, "operator": "contains", "value": text}]
+        body = {"project_id": str(log.project), "filters": filters}
+        answer = await reads.post("/v1/private/traces/threads/search", body)
+        assert len(answer.lines) == found, (field, text)

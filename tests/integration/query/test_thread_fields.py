@@ -138,11 +138,12 @@ def asked(case: Case) -> Filter:
 
 
 class Conditions(Statement):
-    """Takes the conditions of filters aside, one each; their values go to the statement in which they will stand."""
+    """Takes the conditions of filters aside, one each; what else they need goes to the statement they will stand in."""
 
     def __init__(self, statement: Statement) -> None:
         super().__init__({}, {})
         self.bind = statement.bind  # type: ignore[method-assign]
+        self.add = statement.add  # type: ignore[method-assign]
         self.said: list[str] = []
 
     def where(self, *conditions: str) -> Self:

@@ -126,7 +126,15 @@ async def scenario_of_one_thread(client: ClickHouse) -> None:
     await client.insert_lines("dead_letters", letters(log, "gone", traces), token=None)
     before = await neighbours(client)
     said = await rows_that_say(client, SECRET)
-    assert said.keys() >= {"trace_events", "traces", "threads", "spans", "score_events", "controls", "dead_letters"}
+    assert said.keys() >= {
+        "trace_events",
+        "traces",
+        "thread_previews",
+        "spans",
+        "score_events",
+        "controls",
+        "dead_letters",
+    }
 
     counts = await erase(client, log, "gone")
 

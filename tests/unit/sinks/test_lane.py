@@ -102,6 +102,28 @@ async def test_a_batch_larger_than_a_fold_may_be_is_folded_alone() -> None:
     assert [len(folded) for folded in storage.folded] == [1, 1, 1]
 
 
+async def test_what_is_folded_waits_for_its_threads_and_what_comes_next_waits_for_room() -> None:
+    storage = Storage()
+    lane = Lane("t", storage.write, storage.fold, storage.end, fold_rows_max=2, has_threads=True)
+    storage.open.set()
+    storage.folds.set()
+    batches = [batch(offset) for offset in range(4)]
+    for one in batches[:3]:
+        lane.filling = one
+        lane.write()
+        while lane.tasks:
+            await ended(lane)
+        assert lane.outstanding() == batches[: one.firsts[0] + 1]
+
+    assert (lane.folded, lane.stored) == (batches[:2], batches[2:3])
+    lane.filling = batches[3]
+    assert lane.take_folded() == batches[:2]
+    assert lane.outstanding() == batches[2:]
+    lane.finish()
+    assert await ended(lane)
+    assert (lane.folded, lane.outstanding()) == (batches[2:3], batches[2:])
+
+
 async def test_a_fold_that_failed_leaves_its_batch_outstanding_and_nothing_more_is_folded() -> None:
     storage = Storage()
 

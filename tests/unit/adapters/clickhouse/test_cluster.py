@@ -61,6 +61,22 @@ def test_a_view_reads_its_shard_and_writes_to_all() -> None:
     ]
 
 
+def test_a_table_that_keeps_nothing_is_on_every_node_and_what_its_views_take_goes_to_all() -> None:
+    created = "CREATE TABLE IF NOT EXISTS folded_threads\n(\n    thread_id String\n)\nENGINE = Null"
+    view = "CREATE MATERIALIZED VIEW IF NOT EXISTS v TO threads AS\nSELECT 1 FROM folded_threads"
+
+    assert list(rendered(created, "main")) == [
+        "CREATE TABLE IF NOT EXISTS folded_threads ON CLUSTER 'main'\n(\n    thread_id String\n)\nENGINE = Null"
+    ]
+    assert next(rendered(view, "main")).endswith("TO threads AS\nSELECT 1 FROM folded_threads")
+
+
+def test_what_a_view_selects_is_changed_where_the_view_is() -> None:
+    assert list(rendered("ALTER TABLE v MODIFY QUERY\nSELECT id FROM traces", "main")) == [
+        "ALTER TABLE v ON CLUSTER 'main' MODIFY QUERY\nSELECT id FROM traces_local"
+    ]
+
+
 def test_columns_are_changed_in_both_tables_and_everything_else_where_the_rows_are() -> None:
     added = list(rendered("ALTER TABLE spans ADD COLUMN IF NOT EXISTS mood String", "main"))
     indexed = list(rendered("ALTER TABLE spans MATERIALIZE INDEX IF EXISTS by_kind", "main"))
