@@ -15,7 +15,7 @@ from tests.support.command import run_here
 from tests.support.installation import PARTITIONS, Installation
 
 TABLES = ("trace_events", "trace_fields", "traces")
-FOLDED = ("traces", "spans", "thread_traces", "thread_sessions", "threads", "thread_previews")
+FOLDED = ("traces", "spans", "thread_traces", "thread_sessions", "threads")
 
 _LARGEST = dict.fromkeys(FOLDED, "99 AS events, 'lie' AS environment") | {"thread_sessions": "99 AS changed_at_us"}
 
