@@ -16,8 +16,8 @@ FOLDED, SESSIONS = "threads", "thread_sessions"
 MORE = {
     "status": {SESSIONS},
     "last_updated_at": {SESSIONS},
-    "first_message": {"trace_events"},
-    "last_message": {"trace_events"},
+    "first_message": {"thread_previews", "trace_events"},
+    "last_message": {"thread_previews", "trace_events"},
     # What counts of these depends on the thread's deletions and reopenings.
     "tags": {SESSIONS, "annotation_events"},
     "feedback_scores": {SESSIONS, "score_events"},

@@ -9,14 +9,15 @@ from pipeline.sinks.batch import Batch, Limits, Row
 from pipeline.sinks.lane import Lane
 from pipeline.sinks.ranges import covering
 from pipeline.sinks.thread_pass import ThreadPass, Waiting, shares_of
+from tests.support.log_records import LogRecord, run_of
 
 LOG = UUID(int=1)
 
 
 def batch(offset: int, *, topic: str = "traces") -> Batch:
     filled = Batch(topic, LOG, Limits(10, 1000, 1.0, 1.0), 0.0)
-    filled.add(Row(b"x", 0, offset, offset, None, ()), 0.0)
-    filled.own = covering(LOG, topic, filled.rows)
+    filled.add(run_of(0, LogRecord(offset)), 0.0)
+    filled.own = covering(LOG, topic, filled.rows())
     return filled
 
 
