@@ -69,7 +69,7 @@ def test_the_document_says_what_a_batch_of_traces_is(described: Any) -> None:
     reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
     batch = described["components"]["schemas"][reference.rsplit("/", 1)[-1]]
 
-    assert operation["summary"] == "POST traces/batch"
+    assert operation["summary"] == "Take many that are whole; what cannot be used is set aside"
     assert batch["required"] == ["traces"]
     assert (batch["properties"]["traces"]["minItems"], batch["properties"]["traces"]["maxItems"]) == (1, 1000)
 

@@ -122,15 +122,6 @@ async def test_no_usage_costs_its_span(usage: object) -> None:
     assert "usage" not in row
 
 
-async def test_a_single_span_is_answered_201_with_its_place() -> None:
-    memory = MemoryGateway()
-
-    answer = await call(memory.app, "POST", BASE, a_span())
-
-    assert (answer.status, answer.headers["location"]) == (201, f"{BASE}/{ID}")
-    assert memory.producer.counts() == {"spans": 1}
-
-
 async def test_a_patch_is_versioned_by_receipt_and_keyed_by_its_trace() -> None:
     memory = MemoryGateway()
     patch = {"trace_id": TRACE_ID, "end_time": START, "usage": {"total_tokens": 7}, "tags_to_remove": ["y"]}
@@ -144,21 +135,6 @@ async def test_a_patch_is_versioned_by_receipt_and_keyed_by_its_trace() -> None:
             **ALWAYS, "version_us": RECEIVED_AT_US, "id": ID, "trace_id": TRACE_ID, "event": "patch",
             "end_time_us": START_US, "usage": {"total_tokens": 7}, "tags_removed": ["y"],
         }
-    ]  # fmt: skip
-
-
-async def test_one_patch_of_many_spans_is_an_event_for_each() -> None:
-    memory = MemoryGateway()
-    update = {"trace_id": TRACE_ID, "tags": ["a"]}
-
-    answer = await call(
-        memory.app, "PATCH", f"{BASE}/batch", {"ids": [ID, str(UUID(int=5))], "update": update, "merge_tags": True}
-    )
-
-    assert answer.status == 204
-    rows = memory.producer.rows(SPANS)
-    assert [(row["id"], row["tags_added"], row.get("tags_reset")) for row in rows] == [
-        (ID, ["a"], None), (str(UUID(int=5)), ["a"], None),
     ]  # fmt: skip
 
 

@@ -170,15 +170,6 @@ async def test_a_bad_trace_is_set_aside_and_its_batch_taken(item: object, reason
     assert (letter["stage"], letter["topic"]) == ("gateway", "traces")
 
 
-async def test_a_single_trace_is_answered_201_with_its_place() -> None:
-    memory = MemoryGateway()
-
-    answer = await call(memory.app, "POST", BASE, a_trace(name="a"))
-
-    assert (answer.status, answer.headers["location"]) == (201, f"{BASE}/{ID}")
-    assert [row["name"] for row in memory.producer.rows(TRACES)] == ["a"]
-
-
 @pytest.mark.parametrize(
     ("body", "status", "error"),
     [
@@ -228,53 +219,6 @@ async def test_a_patch_is_versioned_by_receipt_and_says_only_what_it_says() -> N
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("body", "tags"),
-    [
-        ({}, (None, None, None)),
-        ({"tags": ["a"]}, (True, ["a"], None)),
-        ({"tags": []}, (True, None, None)),
-        ({"tags": ["a"], "tags_to_add": ["b", "a"]}, (True, ["a", "b"], None)),
-        ({"tags_to_add": ["b"], "tags_to_remove": ["c"]}, (None, ["b"], ["c"])),
-    ],
-)
-async def test_tags_of_a_patch_replace_or_change_those_that_are_there(body: Any, tags: tuple[object, ...]) -> None:
-    memory = MemoryGateway()
-
-    await call(memory.app, "PATCH", f"{BASE}/{ID}", body)
-
-    [row] = memory.producer.rows(TRACES)
-    assert (row.get("tags_reset"), row.get("tags_added"), row.get("tags_removed")) == tags
-
-
-@pytest.mark.parametrize(("merge_tags", "tags_reset"), [(None, True), (False, True), (True, None)])
-async def test_one_patch_of_many_traces_is_an_event_for_each(merge_tags: object, tags_reset: object) -> None:
-    memory = MemoryGateway()
-    body = {"ids": [ID, "nonsense", str(UUID(int=5))], "update": {"tags": ["a"]}, "merge_tags": merge_tags}
-
-    answer = await call(memory.app, "PATCH", f"{BASE}/batch", body)
-
-    assert answer.status == 204
-    rows = memory.producer.rows(TRACES)
-    assert [row["id"] for row in rows] == [ID, str(UUID(int=5))]
-    assert [(row["event"], row["tags_added"], row.get("tags_reset")) for row in rows] == [
-        ("patch", ["a"], tags_reset)
-    ] * 2
-    assert memory.producer.set_aside() == [("Invalid UUID", b'"nonsense"')]
-
-
-@pytest.mark.parametrize(
-    "body", [{"ids": [ID]}, {"ids": [ID], "update": {"tags": 5}}, {"update": {}}, {"ids": [], "update": {}}]
-)
-async def test_a_patch_of_many_that_says_nothing_usable_is_refused(body: dict[str, Any]) -> None:
-    memory = MemoryGateway()
-
-    answer = await call(memory.app, "PATCH", f"{BASE}/batch", body)
-
-    assert answer.status in {400, 422}
-    assert memory.producer.counts() == {}
-
-
 async def test_deletions_are_tombstones() -> None:
     memory = MemoryGateway()
 
@@ -287,9 +231,8 @@ async def test_deletions_are_tombstones() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("method", "body"), [("PATCH", {}), ("DELETE", b"")])
-async def test_an_id_in_the_path_that_is_none_is_refused(method: str, body: Any) -> None:
-    answer = await call(MemoryGateway().app, method, f"{BASE}/none", body)
+async def test_an_id_to_delete_that_is_none_is_refused() -> None:
+    answer = await call(MemoryGateway().app, "DELETE", f"{BASE}/none")
 
     assert (answer.status, answer.json) == (400, {"errors": ["id in the path must be a UUID, not 'none'"]})
 
