@@ -245,7 +245,11 @@ class SinksSettings(BaseSettings):
     batch_rows_max: int = Field(50_000, ge=1)
     batch_bytes_max: int = Field(32 * 1024 * 1024, ge=1024)
     batch_age_ms_max: int = Field(1000, ge=10, description="Under load a batch is written at least this often.")
-    idle_flush_ms: int = Field(100, ge=10, description="With nothing more to read a batch is written after this.")
+    idle_flush_ms: int = Field(
+        100,
+        ge=10,
+        description="With nothing more to read a batch is written after this, or four times the length of a write.",
+    )
     fold_rows_max: int = Field(
         100_000, ge=1, description="Rows of a table that are folded at once, where several batches wait for it."
     )

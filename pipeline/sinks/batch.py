@@ -171,12 +171,15 @@ class Batch:
             kept.clear()
         self.bytes = 0
 
-    @property
-    def due_at(self) -> float:
-        """When it should be written: at once if it is full, else when it is old, or nothing more comes."""
+    def due_at(self, *, idle_seconds_min: float = 0.0) -> float:
+        """Return when it should be written: at once if it is full, else when it is old, or nothing more comes.
+
+        Nothing more came when it was not added to for as long as the limits say, and for `idle_seconds_min`.
+        """
         if self.is_full:
             return self._opened_at
-        return min(self._opened_at + self._limits.age_seconds_max, self._touched_at + self._limits.idle_seconds_max)
+        idle_seconds = max(self._limits.idle_seconds_max, idle_seconds_min)
+        return min(self._opened_at + self._limits.age_seconds_max, self._touched_at + idle_seconds)
 
     def _count(self, partition: int, offset: int, records: int, size_bytes: int, now: float) -> None:
         self._touched_at = now

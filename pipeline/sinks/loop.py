@@ -27,6 +27,9 @@ from pipeline.sinks.writer import Writer
 from pipeline.topics import SINKS_GROUP, STORED
 
 _REST_SECONDS_MAX: Final = 1.0
+_REST_SHARE: Final = 4
+"""How many times as long as the last write took a batch waits for more, where nothing seems to come: inserts and folds
+cost storage much the same for few rows as for thousands, and make parts that have to be merged."""
 _TALLY: Final = Tally(
     gap=lambda place, records: metrics.SINKS_OFFSET_GAPS.labels(place.topic).inc(records),
     held=lambda place: metrics.SINKS_HELD.labels(place.topic).inc(),
@@ -77,7 +80,7 @@ class Sink:
         self._settings: Final = settings
         self._clock: Final = clock
         self._member: Final = member
-        writers = {table: writer_of(table) for table in TABLES}
+        self._writers: Final = {table: writer_of(table) for table in TABLES}
         self._lanes: Final = {
             table: Lane(
                 table.name,
@@ -87,7 +90,7 @@ class Sink:
                 fold_rows_max=settings.sinks.fold_rows_max,
                 has_threads=table.name in FOLDS,
             )
-            for table, writer in writers.items()
+            for table, writer in self._writers.items()
         }
         self._threads: Final = ThreadPass(
             self._lanes.values(),
@@ -112,9 +115,7 @@ class Sink:
     def rest_seconds(self) -> float:
         """Return when a batch is due."""
         now = self._clock.monotonic()
-        due = [lane.filling.due_at for lane in self._lanes.values() if lane.can_write and lane.filling is not None]
-        if self._threads.due_at is not None:
-            due.append(self._threads.due_at)
+        due = [at for at in (self._threads.due_at, *map(self._due_at, self._lanes)) if at is not None]
         return max(0.0, min([_REST_SECONDS_MAX, *(at - now for at in due)]))
 
     def take(self, place: LogPartition, fetched: Fetched) -> Held | None:
@@ -127,8 +128,8 @@ class Sink:
         """Write what is due, and commit what was written."""
         has_ended = [lane.finish() for lane in self._lanes.values()]
         has_ended.append(self._threads.finish(now))
-        for lane in self._lanes.values():
-            if lane.can_write and lane.filling is not None and lane.filling.due_at <= now:
+        for table, lane in self._lanes.items():
+            if (due_at := self._due_at(table)) is not None and due_at <= now:
                 lane.write()
         if any(has_ended):
             await self._commit()
@@ -147,6 +148,13 @@ class Sink:
         for lane in self._lanes.values():
             await lane.abandon()
         self._progress.forget()
+
+    def _due_at(self, table: Table) -> float | None:
+        """Return when what has filled for a table should be written; None where nothing can be."""
+        lane = self._lanes[table]
+        if not lane.can_write or lane.filling is None:
+            return None
+        return lane.filling.due_at(idle_seconds_min=_REST_SHARE * self._writers[table].write_seconds)
 
     async def _commit(self) -> None:
         """Commit what is stored; where that is in vain, the next write tries again."""

@@ -43,12 +43,20 @@ class Writer:
         self._limit: Final = DeadLetterLimit(
             share_max=settings.dead_letter_share_max, rows_min=settings.dead_letter_rows_min
         )
+        self._store_seconds = 0.0
+        self._fold_seconds = 0.0
+
+    @property
+    def write_seconds(self) -> float:
+        """How long it took last to store a batch, and to fold."""
+        return self._store_seconds + self._fold_seconds
 
     async def store(self, batch: Batch) -> None:
         """Return when every record of `batch` is stored or set aside; `fold` comes next.
 
         Raises FatalError where too many would have to be set aside, and where only an operator can help.
         """
+        began_at = self._clock.monotonic()
         poison = list(batch.poison)
         if batch.runs:
             batch.own = batch.covered()
@@ -61,9 +69,11 @@ class Writer:
         self._limit.count(batch.records, len(poison))
         if batch.replays or batch.skips:
             await self._until_done(lambda: self._note(batch))
+        self._store_seconds = self._clock.monotonic() - began_at
 
     async def fold(self, batches: Sequence[Batch]) -> None:
         """Fold what was stored of `batches`, together; their threads come next."""
+        began_at = self._clock.monotonic()
         own = [batch.own for batch in batches if batch.own is not None]
         replayed = [covered for batch in batches for covered in batch.replayed]
         if self.table.name in FOLDS:
@@ -71,6 +81,7 @@ class Writer:
                 started = self._clock.monotonic()
                 await self._until_done(lambda covered=covered: self._fold_once(covered))  # type: ignore[misc]
                 metrics.SINKS_FOLD_SECONDS.labels(self.table.name).observe(self._clock.monotonic() - started)
+        self._fold_seconds = self._clock.monotonic() - began_at
         for covered in own:
             self._observe_latency(covered)
 

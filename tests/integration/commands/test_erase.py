@@ -75,7 +75,11 @@ async def test_the_threads_of_a_user_are_erased_for_good_and_nothing_is_missed(i
     assert (await erase(installation, "--trace-filter", OF_THE_USER)).exit_code == 1
     for wrong in ((), ("--filter", "[]"), ("--thread", "eve-0", "--filter", OF_THE_USER)):
         assert isinstance((await erase(installation, *wrong, "--yes")).exception, Malformed)
-    assert (await rows_that_say(installation.client, SECRET)).keys() >= {"trace_events", "dead_letters", "thread_previews"}
+    assert (await rows_that_say(installation.client, SECRET)).keys() >= {
+        "trace_events",
+        "dead_letters",
+        "thread_previews",
+    }
 
     done = reported(await erase(installation, "--trace-filter", OF_THE_USER, "--yes"))
     assert done["erased"]

@@ -55,14 +55,17 @@ def test_it_is_due_when_nothing_more_came_for_a_while() -> None:
     filled = batch(now=10.0)
     filled.add(row(0), 10.5)
 
-    assert filled.due_at == pytest.approx(10.7)
+    assert filled.due_at() == pytest.approx(10.7)
+    assert filled.due_at(idle_seconds_min=0.1) == pytest.approx(10.7), "no sooner than its limits say"
+    assert filled.due_at(idle_seconds_min=0.4) == pytest.approx(10.9), "storage is slow"
+    assert filled.due_at(idle_seconds_min=9.0) == pytest.approx(11.0), "it is old"
 
 
 def test_it_is_due_when_it_is_old_however_much_still_comes() -> None:
     filled = batch(now=10.0)
     filled.add(row(0), 10.95)
 
-    assert filled.due_at == pytest.approx(11.0)
+    assert filled.due_at() == pytest.approx(11.0)
 
 
 def test_it_is_due_at_once_when_it_is_full() -> None:
@@ -70,7 +73,7 @@ def test_it_is_due_at_once_when_it_is_full() -> None:
     for offset in range(3):
         filled.add(row(offset), 10.1)
 
-    assert filled.due_at <= 10.1
+    assert filled.due_at() <= 10.1
 
 
 def test_offsets_without_an_event_hold_the_commit_back_but_fill_nothing() -> None:
