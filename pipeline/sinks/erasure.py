@@ -125,6 +125,8 @@ async def _erase(client: ClickHouse, counts: Mapping[str, int], since_ms: int) -
             condition = _of(rows, _IN_FORCE, since_ms)
             if rows.topic:
                 await _note_places(client, rows, condition)
+                # What was stored since has no note yet: it waits for the next sweep, or would be taken for lost.
+                condition = f"({condition}) AND {erasure_sql.NOTED.replace('__TOPIC__', rows.topic)}"
             await _delete(client, rows.table, condition)
     touched = _filled(TOUCHED, _IN_FORCE)
     for table in ("threads", "thread_previews"):

@@ -172,6 +172,10 @@ SELECT DISTINCT '{PLAN}', workspace, 'span', id, 0
 FROM span_events
 WHERE (workspace, toUInt128(trace_id)) IN {_TRACES} AND (workspace, toUInt128(id)) NOT IN {_SPANS}"""
 
+NOTED: Final = """(log_id, log_partition, log_offset) IN (
+    SELECT log_id, log_partition, log_offset FROM deleted_places WHERE topic = '__TOPIC__'
+)"""
+"""Rows whose places are noted."""
 NOTE_PLACES: Final = """
 INSERT INTO deleted_places (topic, log_id, log_partition, log_offset, reason)
 SELECT DISTINCT '__TOPIC__', log_id, log_partition, log_offset, 'erasure' FROM __TABLE__ WHERE __CONDITION__"""

@@ -155,6 +155,10 @@ async def test_an_erased_thread_that_goes_on_begins_a_new_life_without_what_was_
     assert {(row["id"], row["thread_id"]) for row in folded} == {(one, "talking") for one in younger}
     threads = await installation.client.rows("SELECT thread_id, traces FROM threads FINAL")
     assert threads == [{"thread_id": "talking", "traces": len(younger)}]
-    assert await rows_that_say(installation.client, ERASED) == {}
+
+    async def said() -> dict[str, int]:
+        return await rows_that_say(installation.client, ERASED)
+
+    assert await eventually(said, lambda found: not found, seconds_max=SECONDS_MAX) == {}
     balances = await balance_all(installation.kafka, installation.client)
     assert {(balance.gap, balance.pending) for balance in balances} == {(0, 0)}
