@@ -245,15 +245,19 @@ def dev(*, data_dir: Path, port: int, thread_timeout: str | None, sample: bool) 
 @threadline.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
 @click.option(
-    "--kill", type=click.Choice(["worker", "evaluate", "sink", "clickhouse"]), help="Kill this process by -9 midway."
+    "--kill",
+    "kills",
+    multiple=True,
+    type=click.Choice(["worker", "evaluate", "sink", "clickhouse"]),
+    help="Kill this process by -9 midway; may be given several times, they are killed one after another.",
 )
 @click.option("--conversations", type=int, default=300, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
-def demo(*, as_json: bool, kill: str | None, conversations: int, seed: int) -> None:
+def demo(*, as_json: bool, kills: tuple[str, ...], conversations: int, seed: int) -> None:
     """Play real dialogues through the whole stack once, and check that nothing was lost."""
     from pipeline.commands import demo as command  # noqa: PLC0415
 
-    sys.exit(command.run(as_json=as_json, kill=kill, conversations=conversations, seed=seed))
+    sys.exit(command.run(as_json=as_json, kills=kills, conversations=conversations, seed=seed))
 
 
 @threadline.group()

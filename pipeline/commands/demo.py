@@ -7,6 +7,7 @@ if nothing is missing or pending and the sessions are exactly the expected ones.
 import asyncio
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -34,12 +35,12 @@ _LOOK_INTERVAL_SECONDS: Final = 0.25
 _RESTART_AFTER_SECONDS: Final = 1.0
 
 
-def run(*, as_json: bool, kill: str | None, conversations: int, seed: int) -> int:
+def run(*, as_json: bool, kills: Sequence[str], conversations: int, seed: int) -> int:
     """Run once, print the figures, return 0 where they are as they must be."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     with tempfile.TemporaryDirectory(prefix="threadline-demo-", ignore_cleanup_errors=True) as folder:
         try:
-            result = asyncio.run(_run(Path(folder), kill, conversations, seed, console))
+            result = asyncio.run(_run(Path(folder), kills, conversations, seed, console))
         except ThreadlineError as error:
             console.print(f"[bold red]{error}[/]")
             return 1
@@ -52,7 +53,7 @@ def run(*, as_json: bool, kill: str | None, conversations: int, seed: int) -> in
     return 1 if result.faults else 0
 
 
-async def _run(folder: Path, kill: str | None, conversations: int, seed: int, console: Console) -> DemoResult:
+async def _run(folder: Path, kills: Sequence[str], conversations: int, seed: int, console: Console) -> DemoResult:
     def on_line(name: str, line: str) -> None:
         console.print(line_of(name, line, colours=False), style="dim", markup=False)
 
@@ -63,7 +64,7 @@ async def _run(folder: Path, kill: str | None, conversations: int, seed: int, co
     try:
         await stack.start()
         await client.start()
-        delivery = await _send(stack, sample, kill, clock, console)
+        delivery = await _send(stack, sample, kills, clock, console)
         await _settle(sample, stack.kafka, client, clock)
         return await measure(sample, delivery, stack.kafka, client)
     finally:
@@ -71,10 +72,10 @@ async def _run(folder: Path, kill: str | None, conversations: int, seed: int, co
         await stack.stop()
 
 
-async def _send(stack: Stack, sample: SampleRun, kill: str | None, clock: Clock, console: Console) -> Delivery:
+async def _send(stack: Stack, sample: SampleRun, kills: Sequence[str], clock: Clock, console: Console) -> Delivery:
     sending = asyncio.ensure_future(sample.send(stack.base_url, clock, console))
     failing = asyncio.ensure_future(stack.first_failure())
-    killing = asyncio.ensure_future(_kill_midway(stack, sample, kill, console))
+    killing = asyncio.ensure_future(_kill_meanwhile(stack, sample, kills, console))
     await asyncio.wait({sending, failing}, return_when=asyncio.FIRST_COMPLETED)
     failing.cancel()
     if not sending.done():
@@ -84,15 +85,14 @@ async def _send(stack: Stack, sample: SampleRun, kill: str | None, clock: Clock,
     return await sending
 
 
-async def _kill_midway(stack: Stack, sample: SampleRun, kill: str | None, console: Console) -> None:
-    """Kill a process when half of the events are answered, and start it again a little later."""
-    if kill is None:
-        return
-    await sample.halfway.wait()
-    console.print(f"[bold yellow]kill -9 {kill}[/]")
-    await stack.kill(kill)
-    await asyncio.sleep(_RESTART_AFTER_SECONDS)
-    await stack.restart(kill)
+async def _kill_meanwhile(stack: Stack, sample: SampleRun, kills: Sequence[str], console: Console) -> None:
+    """Kill processes one after another, evenly spread over the run, and start each again a little later."""
+    for number, name in enumerate(kills, 1):
+        await sample.answered(number / (len(kills) + 1))
+        console.print(f"[bold yellow]kill -9 {name}[/]")
+        await stack.kill(name)
+        await asyncio.sleep(_RESTART_AFTER_SECONDS)
+        await stack.restart(name)
 
 
 async def _settle(sample: SampleRun, kafka: KafkaSettings, client: ClickHouse, clock: Clock) -> None:

@@ -31,12 +31,19 @@ class SampleRun:
         self.pace = pace
         self._count = conversations
         self._seed = seed
-        self.halfway = asyncio.Event()
+        self._answered_share = 0.0
+        self._progressed = asyncio.Event()
 
     @cached_property
     def conversations(self) -> list[Conversation]:
         """The conversations that this run sends."""
         return sample_conversations(self._count, self.pace)
+
+    async def answered(self, share: float) -> None:
+        """Return when this share of the events is answered."""
+        while self._answered_share < share:
+            self._progressed.clear()
+            await self._progressed.wait()
 
     async def send(self, base_url: str, clock: Clock, console: Console) -> Delivery:
         """Send them all at their times and say what became of them."""
@@ -48,8 +55,8 @@ class SampleRun:
             bar = progress.add_task("sample conversations", total=len(schedule))
 
             def on_progress(delivery: Delivery) -> None:
-                if 2 * delivery.done >= delivery.total:
-                    self.halfway.set()
+                self._answered_share = delivery.done / delivery.total
+                self._progressed.set()
                 progress.update(bar, completed=delivery.done)
 
             sender = Sender(f"{base_url}/api", clock, on_progress=on_progress)

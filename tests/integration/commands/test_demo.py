@@ -1,15 +1,14 @@
-"""The demo with a crash in its midst; undisturbed it is run as a command of the README."""
+"""The demo with crashes in its midst; undisturbed it is run as a command of the README."""
 
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.support.demo import assert_nothing_is_lost_by
 
+KILLED = ("worker", "sink", "clickhouse")
 
-@pytest.mark.parametrize("name", ["worker", "sink", "clickhouse"])
-def test_with_a_process_killed_the_demo_still_loses_nothing_and_finds_exactly_its_sessions(
-    name: str, tmp_path: Path
-) -> None:
-    assert_nothing_is_lost_by([sys.executable, "-m", "pipeline", "demo", "--json", "--kill", name], folder=tmp_path)
+
+def test_with_processes_killed_the_demo_still_loses_nothing_and_finds_exactly_its_sessions(tmp_path: Path) -> None:
+    kills = [argument for name in KILLED for argument in ("--kill", name)]
+
+    assert_nothing_is_lost_by([sys.executable, "-m", "pipeline", "demo", "--json", *kills], folder=tmp_path)
