@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-LOOK_INTERVAL_SECONDS = 0.05
+LOOK_INTERVAL_SECONDS = 0.1
 PATIENCE_SECONDS = 120.0
 """After which what was to come is taken not to come: far longer than it takes on a machine with much else to do."""
 
