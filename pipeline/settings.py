@@ -256,7 +256,8 @@ class SinksSettings(BaseSettings):
     thread_fold_interval_ms: int = Field(
         1000,
         ge=0,
-        description="Threads are folded this often, for all that was stored meanwhile; then it is committed.",
+        description="Threads are folded this often, or in three times what it takes, for all that was stored meanwhile;"
+        " then it is committed.",
     )
     buffered_bytes_max: int = Field(
         192 * 1024 * 1024, ge=1024, description="Rows in hand, of all tables; above this nothing more is read."

@@ -23,6 +23,9 @@ from pipeline.sinks.ranges import Covered, together
 
 _LOG: Final = logger(__name__)
 _LABEL: Final = "threads"
+_REST_SHARE: Final = 2
+"""How many times as long as the last pass took none begins: at most a third of the time goes into them. A thread that
+goes on is folded whole each time, so under load more traces share what that costs."""
 
 Waiting = Mapping[str, Sequence[Batch]]
 """Batches by the table that they were inserted into; their rows are folded, their threads are not."""
@@ -68,7 +71,7 @@ def shares_of(waiting: Waiting) -> Iterator[dict[str, Covered]]:
 
 
 class ThreadPass:
-    """At most one pass over threads at a time, and at most one every `interval_seconds`, but no later than that.
+    """At most one pass over threads at a time, and at most one every `interval_seconds`, or three times its length.
 
     `fold` returns when the threads of batches are folded; `on_end` is called when it ends, however it ends. A batch is
     outstanding until then, so that the offsets of what a crash left unfolded are not committed, and are read again.
@@ -83,6 +86,7 @@ class ThreadPass:
         self._interval_seconds: Final = interval_seconds
         self._folding: dict[str, list[Batch]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._began_at = 0.0
         self._may_begin_at = 0.0
 
     @property
@@ -110,11 +114,12 @@ class ThreadPass:
             task, self._task = self._task, None
             task.result()
             self._folding = {}
+            self._may_begin_at = max(self._may_begin_at, now + _REST_SHARE * (now - self._began_at))
             has_ended = True
         due_at = self.due_at
         if due_at is not None and (at_once or due_at <= now):
             self._folding = {lane.name: lane.take_folded() for lane in self._lanes if lane.folded}
-            self._may_begin_at = now + self._interval_seconds
+            self._began_at, self._may_begin_at = now, now + self._interval_seconds
             self._task = asyncio.create_task(self._fold(self._folding))
             self._task.add_done_callback(lambda _: self._on_end())
         return has_ended
