@@ -256,7 +256,7 @@ class SinksSettings(BaseSettings):
     thread_fold_interval_ms: int = Field(
         1000,
         ge=0,
-        description="Threads are folded this often, or in three times what it takes, for all that was stored meanwhile;"
+        description="Threads are folded this often, or in twice what it takes, for all that was stored meanwhile;"
         " then it is committed.",
     )
     buffered_bytes_max: int = Field(

@@ -23,9 +23,9 @@ from pipeline.sinks.ranges import Covered, together
 
 _LOG: Final = logger(__name__)
 _LABEL: Final = "threads"
-_REST_SHARE: Final = 2
-"""How many times as long as the last pass took none begins: at most a third of the time goes into them. A thread that
-goes on is folded whole each time, so under load more traces share what that costs."""
+_REST_SHARE: Final = 1
+"""How many times as long as the last pass took none begins: at most half of the time goes into them. A thread that goes
+on is folded whole each time, so under load more traces share what that costs."""
 
 Waiting = Mapping[str, Sequence[Batch]]
 """Batches by the table that they were inserted into; their rows are folded, their threads are not."""
@@ -71,7 +71,7 @@ def shares_of(waiting: Waiting) -> Iterator[dict[str, Covered]]:
 
 
 class ThreadPass:
-    """At most one pass over threads at a time, and at most one every `interval_seconds`, or three times its length.
+    """At most one pass over threads at a time, and at most one every `interval_seconds`, or twice its length.
 
     `fold` returns when the threads of batches are folded; `on_end` is called when it ends, however it ends. A batch is
     outstanding until then, so that the offsets of what a crash left unfolded are not committed, and are read again.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from typing import Any
 
 import opik
@@ -10,6 +11,8 @@ from opik.evaluation.metrics.conversation import conversation_thread_metric
 from opik.evaluation.metrics.score_result import ScoreResult
 
 PROJECT = os.environ["OPIK_PROJECT_NAME"]
+CLOSED = 'id != "open"'
+SECONDS_MAX = 120
 CONVERSATIONS = {"short": ["Hello"], "long": ["What is Opik?", "And a thread?", "Thanks"], "open": ["Still here"]}
 
 
@@ -31,10 +34,16 @@ for thread_id, texts in CONVERSATIONS.items():
         client.trace(name="turn", input={"user": text}, output={"assistant": text.upper()}, thread_id=thread_id)
 assert client.flush()
 client.search_traces(wait_for_at_least=5)
+give_up = time.monotonic() + SECONDS_MAX
+while (
+    len(client.search_threads(project_name=PROJECT, filter_string=CLOSED)) < 2
+):  # threads are listed after their traces
+    assert time.monotonic() < give_up
+    time.sleep(0.1)  # polls: there is nothing to await
 client.rest_client.traces.close_trace_thread(project_name=PROJECT, thread_ids=["short", "long"])
 results = evaluate_threads(
     project_name=PROJECT,
-    filter_string='id != "open"',
+    filter_string=CLOSED,
     eval_project_name=f"{PROJECT}-evaluation",
     metrics=[Turns()],
     trace_input_transform=lambda message: message["user"],
