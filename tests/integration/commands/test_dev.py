@@ -21,8 +21,12 @@ def alive(pids: set[int]) -> set[int]:
     return {pid for pid in pids if Path(f"/proc/{pid}").exists()}
 
 
-def test_control_c_ends_every_process_in_order(tmp_path: Path) -> None:
-    with RunningStack(tmp_path) as stack:
+def test_a_second_one_on_the_same_port_says_so_and_control_c_ends_every_process_in_order(tmp_path: Path) -> None:
+    with RunningStack(tmp_path / "first") as stack:
+        second = RunningStack(tmp_path / "second", port=stack.port)
+        second.wait_for_line("cannot listen on", 90)
+        assert second.wait() == 1
+
         started = descendants(stack.pid)
         assert len(started) >= 5
         assert stack.stop() == 0
@@ -39,11 +43,3 @@ def test_nothing_is_left_when_it_is_killed(tmp_path: Path) -> None:
 
     wait_until(lambda: alive(started), lambda left: not left)
     assert stack.stop() == -signal.SIGKILL
-
-
-def test_a_second_one_on_the_same_port_says_so_and_ends(tmp_path: Path) -> None:
-    with RunningStack(tmp_path / "first") as first:
-        second = RunningStack(tmp_path / "second", port=first.port)
-        second.wait_for_line("cannot listen on", 90)
-
-        assert second.wait() == 1
