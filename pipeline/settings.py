@@ -271,7 +271,7 @@ class SinksSettings(BaseSettings):
     newer_schema_retry_seconds: float = Field(
         15.0, gt=0, description="A partition with records of a version to come is looked at again after this."
     )
-    retry_seconds_max: float = Field(15.0, gt=0, description="Longest pause between tries while storage is away.")
+    retry_seconds_max: float = Field(5.0, gt=0, description="Longest pause between tries while storage is away.")
     dead_letter_share_max: float = Field(0.5, gt=0, le=1, description="Larger shares of a batch stop the sink.")
     dead_letter_rows_min: int = Field(100, ge=1, description="Below this many dead letters the share is not judged.")
     lag_interval_seconds: float = Field(5.0, gt=0, description="How often one sink asks how far each group is behind.")
