@@ -25,7 +25,11 @@ _SPAN_AVERAGES: Final = """
     SELECT trace_id, lowerUTF8(name) AS folded_name, avg(average) AS average
     FROM span_scores INNER JOIN trace_spans ON entity = span
     GROUP BY trace_id, folded_name"""
-_IDS: Final = "(SELECT toUInt128(id) FROM {source})"
+_OF_PROJECT: Final = """(
+            SELECT toUInt128(id) FROM traces
+            PREWHERE workspace = {workspace:String} AND project_id = {project_id:UUID}
+        )"""
+"""All that ever was in the project: cheaper than what lives there, and whoever asks for a score names what lives."""
 _JOINS: Final = {
     frozenset({"usage", "total_estimated_cost"}): "LEFT JOIN matching_spent ON matching_spent.trace_id = matching.id",
     frozenset({"feedback_scores"}): "LEFT JOIN matching_averages ON matching_averages.entity = toUInt128(matching.id)",
@@ -36,7 +40,7 @@ _JOINS: Final = {
 def field_parts() -> dict[str, str]:
     """Return the parts that fields read beside `live`; those that no condition names cost nothing."""
     return (
-        score_parts("trace", _IDS.format(source="live"))
+        score_parts("trace", _OF_PROJECT)
         | score_parts("span", "(SELECT span FROM trace_spans)", prefix="span_")
         | {"spent": _SPENT, "trace_spans": _TRACE_SPANS, "span_averages": _SPAN_AVERAGES}
     )  # fmt: skip
@@ -52,7 +56,7 @@ def source_of(statement: Statement, sorts: Sequence[sorting.Sort]) -> str:
     if not joins:
         return "live"
     statement.choose("matching", "live")
-    statement.add(score_parts("trace", _IDS.format(source="matching"), prefix="matching_"))
+    statement.add(score_parts("trace", "(SELECT toUInt128(id) FROM matching)", prefix="matching_"))
     statement.add({"matching_spent": _SPENT.replace("FROM live", "FROM matching")})
     statement.add({"weighed": " ".join(("SELECT * FROM matching", *joins))})
     return "weighed"

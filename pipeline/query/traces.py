@@ -114,6 +114,7 @@ async def matching(reader: Reader, scope: Scope, wanted: Page) -> Statement:
 async def score_names(reader: Reader, scope: Scope) -> list[str]:
     """Return the names under which the project's traces have scores, in alphabetical order."""
     statement = _statement(scope, [], None, with_deletions=await any_deleted(reader, scope))
+    statement.where("entity IN (SELECT toUInt128(id) FROM live)")
     found = await reader.rows(statement, "SELECT DISTINCT name FROM scores", "ORDER BY name")
     return [row["name"] for row in found]
 
