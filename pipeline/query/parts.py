@@ -277,7 +277,8 @@ def review_parts(*, narrowed: bool = False) -> dict[str, str]:
 def score_parts(entity_type: EntityType, among: str, *, prefix: str = "") -> dict[str, str]:
     """Return `score_authors`, `scores` and `averages` (of each entity, by name), their names beginning with `prefix`.
 
-    They are of the traces or spans whose ids, as numbers, are in the SQL `among`.
+    They are of the traces, spans or threads whose ids, as numbers, are in the SQL `among`; of threads also what does
+    not count (any more).
     """
     return {
         f"{prefix}score_authors": _authors(entity_type, among),
