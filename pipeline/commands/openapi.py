@@ -147,6 +147,14 @@ _QUERY_SCHEMAS: Final[Mapping[str, dict[str, Any]]] = {
     "trace_id": {"type": "string", "format": "uuid"},
     "from_time": {"type": "string", "format": "date-time"},
     "to_time": {"type": "string", "format": "date-time"},
+    "sorting": {
+        "type": "string",
+        "description": (
+            "JSON: up to 5 of `{field, direction}`, the direction ASC or DESC. `sortableBy` of the answer says what a "
+            "field can be; `usage.*` and `feedback_scores.*` stand for one of each name, as in `usage.total_tokens`. "
+            "What is absent comes last in both directions."
+        ),
+    },
 }
 _TEXT: Final = {"type": "string"}
 _UUID: Final = {"type": "string", "format": "uuid"}

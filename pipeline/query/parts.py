@@ -14,9 +14,10 @@ What they cost was measured with 1 M traces in 50 k threads, as CPU of ClickHous
 """
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
 from pipeline.adapters.clickhouse.thread_sql import COLUMNS, folded, model_sql, place
+from pipeline.events.scores import EntityType
 
 _NARROW: Final = "/* narrow */"
 _BY_THREADS: Final = "AND thread_id IN {thread_ids:Array(String)}"
@@ -209,9 +210,13 @@ SCORES: Final = """
     SELECT entity, name, avg(toFloat64(newest.1)) AS average
     FROM score_authors
     GROUP BY entity, name"""
+AVERAGES: Final = """
+    SELECT entity, mapFromArrays(groupArray(name), groupArray(average)) AS averages
+    FROM scores
+    GROUP BY entity"""
 
-_BY_ENTITIES: Final = "AND toUInt128(entity_id) IN {entities:Array(UInt128)}"
-_OF_PROJECT: Final = """AND toUInt128(entity_id) IN (
+GIVEN_ENTITIES: Final = "{entities:Array(UInt128)}"
+_OF_PROJECT: Final = """(
             SELECT model FROM threads
             PREWHERE workspace = {workspace:String} AND project_id = {project_id:UUID}
         )"""
@@ -257,12 +262,11 @@ def review_parts(*, narrowed: bool = False) -> dict[str, str]:
 
     They need `stated`, and `lenient`, the score regime. `narrowed` to the parameter `entities`, model ids as numbers.
     """
-    narrow = _BY_ENTITIES if narrowed else _OF_PROJECT
-    authors = SCORE_AUTHORS.replace("'entity'", "'thread'")
+    among = GIVEN_ENTITIES if narrowed else _OF_PROJECT
     return {
-        "score_authors": authors.replace(_NARROW, narrow),
+        "score_authors": _authors("thread", among),
         "given": GIVEN,
-        "tagged": TAGGED.replace(_NARROW, narrow),
+        "tagged": _among(TAGGED, among),
         "scored": SCORED,
         "labelled": LABELLED,
         "reviewed": REVIEWED,
@@ -270,14 +274,22 @@ def review_parts(*, narrowed: bool = False) -> dict[str, str]:
     }
 
 
-def score_parts(entity_type: Literal["trace", "span"], *, narrowed: bool = False) -> dict[str, str]:
-    """Return `score_authors` and `scores` of traces; of spans their names begin with `span_`.
+def score_parts(entity_type: EntityType, among: str, *, prefix: str = "") -> dict[str, str]:
+    """Return `score_authors`, `scores` and `averages` (of each entity, by name), their names beginning with `prefix`.
 
-    `narrowed` to the parameter `entities`, ids as numbers.
+    They are of the traces, spans or threads whose ids, as numbers, are in the SQL `among`; of threads also what does
+    not count (any more).
     """
-    prefix = "span_" if entity_type == "span" else ""
-    authors = SCORE_AUTHORS.replace("'entity'", f"'{entity_type}'")
     return {
-        f"{prefix}score_authors": authors.replace(_NARROW, _BY_ENTITIES if narrowed else ""),
+        f"{prefix}score_authors": _authors(entity_type, among),
         f"{prefix}scores": SCORES.replace("FROM score_authors", f"FROM {prefix}score_authors"),
+        f"{prefix}averages": AVERAGES.replace("FROM scores", f"FROM {prefix}scores"),
     }
+
+
+def _authors(entity_type: EntityType, among: str) -> str:
+    return _among(SCORE_AUTHORS.replace("'entity'", f"'{entity_type}'"), among)
+
+
+def _among(part: str, entities: str) -> str:
+    return part.replace(_NARROW, f"AND toUInt128(entity_id) IN {entities}")

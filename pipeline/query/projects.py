@@ -45,8 +45,8 @@ SORTS: Final = {"name": "name", "created_at": "created_us", "last_updated_at": "
 
 async def page(reader: Reader, workspace: str, wanted: Page, *, name: str | None) -> PageOf:
     """Return one page of projects, of those whose name contains `name`; without `sorting` the last used come first."""
-    order = sorting.order_by(wanted.sorts, SORTS, ("updated_us DESC", "project_id"))
     statement = _statement(workspace)
+    order = sorting.order_by(wanted.sorts, SORTS, ("updated_us DESC", "project_id"), statement)
     if name:
         statement.where(f"position(lowerUTF8(name), lowerUTF8({statement.bind(name, 'String')})) > 0")
     size, offset = statement.bind(wanted.size, "UInt32"), statement.bind(wanted.offset, "UInt32")

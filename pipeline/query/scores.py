@@ -8,7 +8,7 @@ from uuid import UUID
 from pipeline.events.scores import EntityType
 from pipeline.query.deletions import any_deleted
 from pipeline.query.filters import Field, Predicate
-from pipeline.query.parts import review_parts, score_parts, thread_parts
+from pipeline.query.parts import GIVEN_ENTITIES, review_parts, score_parts, thread_parts
 from pipeline.query.reader import Reader
 from pipeline.query.rows import AUTHOR, Score, ScoreByAuthor, short
 from pipeline.query.statement import Scope, Statement
@@ -18,7 +18,9 @@ Given = tuple[str, str, tuple[Any, ...], int, int]
 """Name, author, (value, reason, category, source, ...), first and last set (microseconds): an element of `authors`."""
 
 _NINE_PLACES: Final = Decimal("1e-9")
-_AUTHORS: Final = "SELECT entity, groupArray((name, given_by, newest, first_set_us, set_us)) AS authors FROM "
+_AUTHORS: Final = (
+    "SELECT entity, groupArray((name, given_by, newest, first_set_us, set_us)) AS authors FROM score_authors"
+)
 
 
 async def scores_of(
@@ -55,9 +57,9 @@ async def authors_of(
     if not entities:
         return {}
     parameters = {"workspace": workspace, "entities": entities}
-    parts = review_parts(narrowed=True) if entity_type == "thread" else score_parts(entity_type, narrowed=True)
-    table = "span_score_authors" if entity_type == "span" else "score_authors"
-    rows = await reader.rows(Statement(parts, parameters), _AUTHORS + table, "GROUP BY entity")
+    rows = await reader.rows(
+        Statement(score_parts(entity_type, GIVEN_ENTITIES), parameters), _AUTHORS, "GROUP BY entity"
+    )
     return {row["entity"]: row["authors"] for row in rows}
 
 

@@ -1,7 +1,9 @@
 """What spans can be filtered and sorted by: each field's kind, and where its value stands."""
 
+from collections.abc import Sequence
 from typing import Final
 
+from pipeline.query import sorting
 from pipeline.query.filters import Field, column
 from pipeline.query.parts import score_parts
 from pipeline.query.payloads import event_field
@@ -17,6 +19,8 @@ _OF_PROJECT: Final = """
     WHERE workspace = {workspace:String}
       AND (project_id = {project_id:UUID} OR ({with_unnamed:Bool} AND project_id = {nil:UUID}))"""
 
+_RATED: Final = "SELECT * FROM live_spans LEFT JOIN averages ON averages.entity = toUInt128(live_spans.id)"
+
 
 _EVENTS: Final = """(toUInt128(trace_id), toUInt128(id)) IN (
     SELECT toUInt128(trace_id), toUInt128(id) FROM live_spans
@@ -24,9 +28,14 @@ _EVENTS: Final = """(toUInt128(trace_id), toUInt128(id)) IN (
 
 
 def field_parts(*, of_trace: bool) -> dict[str, str]:
-    """Return `live_spans`, of the trace `trace` or of the project, and the scores of spans as `scores`."""
-    named = score_parts("span")
-    return named | {"scores": "SELECT * FROM span_scores", "live_spans": _OF_TRACE if of_trace else _OF_PROJECT}
+    """Return `live_spans`, of the trace `trace` or of the project, their `scores`, and `rated`: spans with averages."""
+    scores = score_parts("span", "(SELECT toUInt128(id) FROM live_spans)")
+    return {"live_spans": _OF_TRACE if of_trace else _OF_PROJECT, **scores, "rated": _RATED}
+
+
+def source_of(sorts: Sequence[sorting.Sort]) -> str:
+    """Return the part whose rows can be sorted by `sorts`."""
+    return "rated" if any(sort.field.startswith("feedback_scores.") for sort in sorts) else "live_spans"
 
 
 FIELDS: Final[dict[str, Field]] = {
@@ -61,7 +70,7 @@ FIELDS: Final[dict[str, Field]] = {
 
 SEARCHED: Final = (column("text", "toString(id)"), FIELDS["name"], FIELDS["model"])
 
-SORTS: Final = {
+SORTS: Final[dict[str, sorting.Expression]] = {
     "id": "toUInt128(id)",
     "name": "name",
     "type": "type",
@@ -70,7 +79,10 @@ SORTS: Final = {
     "duration": DURATION,
     "model": "model",
     "provider": "provider",
-    "total_estimated_cost": "total_estimated_cost",
+    "total_estimated_cost": "nullIf(total_estimated_cost, 0)",
+    "usage.*": sorting.entry("usage"),
+    "feedback_scores.*": sorting.entry("averages"),
+    "tags": sorting.listed("arraySort(tags)"),
     "created_at": "created_at_us",
     "last_updated_at": "last_updated_at_us",
 }

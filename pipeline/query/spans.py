@@ -14,7 +14,7 @@ from pipeline.query.payloads import Wanted, payloads, runs_of
 from pipeline.query.reader import Reader
 from pipeline.query.rows import PageOf, Span
 from pipeline.query.scores import scores_of
-from pipeline.query.span_fields import FIELDS, SEARCHED, SORTS, field_parts
+from pipeline.query.span_fields import FIELDS, SEARCHED, SORTS, field_parts, source_of
 from pipeline.query.statement import Scope, Statement
 
 _BY_ID: Final = """
@@ -51,12 +51,12 @@ async def search(reader: Reader, scope: Scope, wanted: Search) -> AsyncIterator[
 
 async def page(reader: Reader, scope: Scope, wanted: Page, *, trace_id: str | None, type_: str | None) -> PageOf:
     """Return one page; without `sorting` the newest ids come first."""
-    order = sorting.order_by(wanted.sorts, SORTS, ("toUInt128(id) DESC",))
     statement = _statement(scope, trace_id, type_, wanted.filters, wanted.between)
+    order = sorting.order_by(wanted.sorts, SORTS, ("toUInt128(id) DESC",), statement)
     if wanted.search:
         statement.where(filters.contains(wanted.search, SEARCHED, statement))
     size, offset = statement.bind(wanted.size, "UInt32"), statement.bind(wanted.offset, "UInt32")
-    select = "SELECT *, count() OVER () AS total FROM live_spans"
+    select = "SELECT *, count() OVER () AS total FROM " + source_of(wanted.sorts)  # noqa: S608 - a part of ours
     rows = await reader.rows(statement, select, f"{order} LIMIT {size} OFFSET {offset}")
     total = rows[0]["total"] if rows else await _count(reader, statement, wanted)
     content: list[Span] = []

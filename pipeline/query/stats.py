@@ -69,7 +69,7 @@ async def trace_stats(reader: Reader, scope: Scope, wanted: Page) -> list[Stat]:
         reader.rows(statement, _TRACE_COUNTS.format(duration=DURATION)),
         reader.rows(
             statement,
-            "SELECT avg(spent.cost) AS cost, avgMap(spent.usage) AS usage, sum(llm) AS llm_spans "
+            "SELECT avg(toFloat64(spent.cost)) AS cost, avgMap(spent.usage) AS usage, sum(llm) AS llm_spans "
             "FROM spent INNER JOIN (SELECT id FROM matching) AS matched ON trace_id = id",
         ),
         reader.rows(

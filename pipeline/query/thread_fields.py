@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from pipeline.query import sorting
 from pipeline.query.filters import ABSENT_LIST, Field, Predicate, column
 from pipeline.query.parts import preview_parts
 from pipeline.query.payloads import payload_field
@@ -14,6 +15,12 @@ def _scores(predicate: Predicate, key: str, _: Statement) -> str:
     values = "arrayMap(author -> toFloat64(author.3.1), arrayFilter(author -> author.1 = name, counted))"
     average = f"arrayReduce('avg', {values})"
     return f"arrayExists(name -> {predicate(average)}, {names})"
+
+
+def _average(name: str) -> str:
+    """Return the average that authors gave under exactly that name, NULL where none did."""
+    values = f"arrayMap(author -> toFloat64(author.3.1), arrayFilter(author -> author.1 = {name}, counted))"
+    return f"arrayReduce('avgOrNull', {values})"
 
 
 def _message(payload: str, end: str) -> Field:
@@ -50,7 +57,7 @@ FIELDS: Final[dict[str, Field]] = {
 
 SEARCHED: Final = (column("text", "thread_id"), FIELDS["first_message"], FIELDS["last_message"])
 
-SORTS: Final = {
+SORTS: Final[dict[str, sorting.Expression]] = {
     "id": "thread_id",
     "start_time": "start_us",
     "end_time": "end_us",
@@ -59,6 +66,10 @@ SORTS: Final = {
     "last_updated_at": "last_updated_us",
     "created_at": "created_us",
     "status": "status",
+    "total_estimated_cost": "nullIf(cost, 0)",
+    "usage.*": sorting.entry("usage"),
+    "feedback_scores.*": _average,
+    "tags": sorting.listed("tags"),
 }
 """By these a page can be sorted."""
 

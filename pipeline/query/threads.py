@@ -110,9 +110,9 @@ async def search(reader: Reader, scope: Scope, wanted: Search, *, lenient: bool)
 
 async def page(reader: Reader, scope: Scope, wanted: Page, *, lenient: bool) -> PageOf:
     """Return one page; without `sorting` the threads that changed last come first."""
-    order = sorting.order_by(wanted.sorts, SORTS, NEWEST_FIRST)
     deleted = await any_deleted(reader, scope)
     statement = chosen(scope, wanted.filters, wanted.between, lenient=lenient, with_deletions=deleted)
+    order = sorting.order_by(wanted.sorts, SORTS, NEWEST_FIRST, statement)
     if wanted.search:
         statement.where(filters.contains(wanted.search, SEARCHED, statement))
     size, offset = statement.bind(wanted.size, "UInt32"), statement.bind(wanted.offset, "UInt32")

@@ -1,8 +1,9 @@
 """What traces can be filtered and sorted by: each field's kind, and where its value stands."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
+from pipeline.query import sorting
 from pipeline.query.filters import ABSENT_LIST, ABSENT_TEXT, Field, Predicate, column
 from pipeline.query.parts import score_parts
 from pipeline.query.payloads import event_field, payload_field
@@ -12,26 +13,53 @@ from pipeline.query.statement import Statement
 DURATION: Final = "(end_time_us - start_time_us) / 1000"
 
 _SPENT: Final = """
-    SELECT trace_id, sumMap(usage) AS usage, sum(toFloat64(total_estimated_cost)) AS cost, countIf(type = 'llm') AS llm
+    SELECT trace_id, sumMap(usage) AS usage, sum(total_estimated_cost) AS cost, countIf(type = 'llm') AS llm
     FROM spans FINAL
     WHERE workspace = {workspace:String} AND toUInt128(trace_id) IN (SELECT toUInt128(id) FROM live)
     GROUP BY trace_id"""
+_TRACE_SPANS: Final = """
+    SELECT trace_id, toUInt128(id) AS span
+    FROM spans FINAL
+    WHERE workspace = {workspace:String} AND toUInt128(trace_id) IN (SELECT toUInt128(id) FROM live)"""
 _SPAN_AVERAGES: Final = """
     SELECT trace_id, lowerUTF8(name) AS folded_name, avg(average) AS average
-    FROM span_scores INNER JOIN (
-        SELECT trace_id, toUInt128(id) AS span
-        FROM spans FINAL
-        WHERE workspace = {workspace:String} AND toUInt128(trace_id) IN (SELECT toUInt128(id) FROM live)
-    ) AS named ON entity = span
+    FROM span_scores INNER JOIN trace_spans ON entity = span
     GROUP BY trace_id, folded_name"""
+_OF_PROJECT: Final = """(
+            SELECT toUInt128(id) FROM traces
+            PREWHERE workspace = {workspace:String} AND project_id = {project_id:UUID}
+        )"""
+"""All that ever was in the project: cheaper than what lives there, and whoever asks for a score names what lives."""
+_JOINS: Final = {
+    frozenset({"usage", "total_estimated_cost"}): "LEFT JOIN matching_spent ON matching_spent.trace_id = matching.id",
+    frozenset({"feedback_scores"}): "LEFT JOIN matching_averages ON matching_averages.entity = toUInt128(matching.id)",
+}
+"""What a field needs that is not on the row of its trace."""
 
 
 def field_parts() -> dict[str, str]:
     """Return the parts that fields read beside `live`; those that no condition names cost nothing."""
     return (
-        score_parts("trace") | score_parts("span")
-        | {"spent": _SPENT, "span_averages": _SPAN_AVERAGES}
+        score_parts("trace", _OF_PROJECT)
+        | score_parts("span", "(SELECT span FROM trace_spans)", prefix="span_")
+        | {"spent": _SPENT, "trace_spans": _TRACE_SPANS, "span_averages": _SPAN_AVERAGES}
     )  # fmt: skip
+
+
+def source_of(statement: Statement, sorts: Sequence[sorting.Sort]) -> str:
+    """Return the part with what meets the conditions of `statement`, whose rows can be sorted by `sorts`.
+
+    Sums over spans, and scores, are read only of traces that meet them.
+    """
+    sorted_by = {sort.field.partition(".")[0] for sort in sorts}
+    joins = [join for fields, join in _JOINS.items() if fields & sorted_by]
+    if not joins:
+        return "live"
+    statement.choose("matching", "live")
+    statement.add(score_parts("trace", "(SELECT toUInt128(id) FROM matching)", prefix="matching_"))
+    statement.add({"matching_spent": _SPENT.replace("FROM live", "FROM matching")})
+    statement.add({"weighed": " ".join(("SELECT * FROM matching", *joins))})
+    return "weighed"
 
 
 def _spent(expression: str, exists: str) -> Field:
@@ -77,7 +105,7 @@ FIELDS: Final[dict[str, Field]] = {
     "error_info": column("presence", "error_preview"),
     "feedback_scores": score_field("toUInt128(id)"),
     "span_feedback_scores": Field("score", _span_scores),
-    "total_estimated_cost": _spent("cost", "cost > 0"),
+    "total_estimated_cost": _spent("toFloat64(cost)", "cost > 0"),
     "llm_span_count": Field("number", _llm_spans()),
     "annotation_queue_ids": ABSENT_LIST,
     "experiment_id": ABSENT_TEXT,
@@ -91,7 +119,7 @@ SEARCHED: Final = (
     column("text", "toString(id)"), column("text", "thread_id"), FIELDS["name"], FIELDS["input"], FIELDS["output"],
 )  # fmt: skip
 
-SORTS: Final = {
+SORTS: Final[dict[str, sorting.Expression]] = {
     "id": "toUInt128(id)",
     "name": "name",
     "thread_id": "thread_id",
@@ -101,4 +129,8 @@ SORTS: Final = {
     "ttft": "ttft",
     "created_at": "created_at_us",
     "last_updated_at": "last_updated_at_us",
+    "total_estimated_cost": "nullIf(cost, 0)",
+    "usage.*": sorting.entry("usage"),
+    "feedback_scores.*": sorting.entry("averages"),
+    "tags": sorting.listed("arraySort(tags)"),
 }

@@ -17,7 +17,7 @@ from pipeline.query.reader import Reader
 from pipeline.query.rows import PageOf, Trace
 from pipeline.query.scores import scores_of
 from pipeline.query.statement import Scope, Statement
-from pipeline.query.trace_fields import FIELDS, SEARCHED, SORTS, field_parts
+from pipeline.query.trace_fields import FIELDS, SEARCHED, SORTS, field_parts, source_of
 
 _COLUMNS: Final = """SELECT
     id, project_id, thread_id, name, start_time_us, end_time_us, input_bytes, output_bytes, tags, ttft, source,
@@ -90,12 +90,13 @@ async def search(reader: Reader, scope: Scope, wanted: Search) -> AsyncIterator[
 
 async def page(reader: Reader, scope: Scope, wanted: Page) -> PageOf:
     """Return one page; without `sorting` the newest ids come first."""
-    order = sorting.order_by(wanted.sorts, SORTS, ("toUInt128(id) DESC",))
     statement = await matching(reader, scope, wanted)
+    order = sorting.order_by(wanted.sorts, SORTS, ("toUInt128(id) DESC",), statement)
     size, offset = statement.bind(wanted.size, "UInt32"), statement.bind(wanted.offset, "UInt32")
-    select = _COLUMNS + ", count() OVER () AS total FROM live"
+    source = source_of(statement, wanted.sorts)
+    select = f"{_COLUMNS}, count() OVER () AS total FROM {source}"
     rows = await reader.rows(statement, select, f"{order} LIMIT {size} OFFSET {offset}")
-    total = rows[0]["total"] if rows else await _count(reader, statement, wanted)
+    total = rows[0]["total"] if rows else await _count(reader, statement, wanted, source)
     content: list[Trace] = []
     async for run in runs(reader, scope.workspace, rows, truncate=wanted.truncate, exclude=wanted.exclude):
         content += run
@@ -140,11 +141,11 @@ def _statement(
     return statement
 
 
-async def _count(reader: Reader, statement: Statement, wanted: Page) -> int:
+async def _count(reader: Reader, statement: Statement, wanted: Page, source: str) -> int:
     """Return how many rows there are, when the page has none to say it: the first page then has none either."""
     if wanted.number == 1:
         return 0
-    found = await reader.rows(statement, "SELECT count() AS total FROM live")
+    found = await reader.rows(statement, f"SELECT count() AS total FROM {source}")  # noqa: S608 - a part of ours
     return int(found[0]["total"])
 
 

@@ -127,6 +127,38 @@ def test_a_column_sorts_and_sorts_the_other_way_round(api: Api, open_page: Open)
     expect(page.locator(".count")).to_have_text("3 threads")
 
 
+def test_cost_and_scores_sort_by_mouse_and_keyboard_and_stay_in_the_address(api: Api, open_page: Open) -> None:
+    name = "quality: overall"
+    values = {"good": 0.9, "bad": 0.1, "fair": 0.5}
+    for thread_id in (*values, "bare"):
+        [trace_id] = api.log(thread_id, ("Well?", "Well."))
+        spent = {"total_estimated_cost": values.get(thread_id, 0)}
+        api.log_spans(trace_id, [{"offset_ms": 0, "length_ms": 5, "type": "llm", "name": "call", **spent}])
+    api.close(*values)
+    given = [
+        {"thread_id": thread_id, "project_name": api.project, "name": name, "value": 1 - value, "source": "sdk"}
+        for thread_id, value in values.items()
+    ]
+    api.call("PUT", "traces/threads/feedback-scores", {"scores": given})
+    for thread_id in values:
+        wait_until(lambda one=thread_id: api.thread(one), lambda thread: "feedback_scores" in thread)  # type: ignore[misc]
+    page = open_page()
+    ids = page.locator(".thread-table a.id")
+
+    page.get_by_role("button", name="Cost").click()
+    expect(ids).to_have_text(["good", "fair", "bad", "bare"])
+    page.get_by_role("button", name=name).focus()
+    page.keyboard.press("Enter")
+    expect(ids).to_have_text(["bad", "fair", "good", "bare"])
+    page.keyboard.press("Enter")
+    expect(ids).to_have_text(["good", "fair", "bad", "bare"])
+    page.reload()
+    expect(ids).to_have_text(["good", "fair", "bad", "bare"])
+    heading = page.get_by_role("columnheader", name=name)
+    expect(heading).to_have_attribute("aria-sort", "ascending")
+    expect(page.get_by_role("columnheader", name="Cost")).to_have_attribute("aria-sort", "none")
+
+
 def test_pages_hold_every_thread_once_while_new_ones_come_in(api: Api, open_page: Open) -> None:
     names = {f"t-{number:03}" for number in range(120)}
     api.log_threads(names)

@@ -30,14 +30,21 @@ const UNSEEN_MS_MAX = 15_000;
 // first was left, so that new ones do not push others over the edge of a page.
 function wanted(address) {
   const conditions = readConditions(address.filters);
-  const [field, direction] = (address.sort ?? "").split(":");
+  const { field, direction } = readSort(address.sort ?? "");
   const page = Number(address.page ?? 1);
   const until = page > 1 && address.until ? [{ field: "created_at", operator: "<=", value: address.until }] : [];
   return {
     page, size: PAGE_THREADS, search: address.search,
     filters: [...asked(conditions), ...until],
-    sorting: field ? [{ field, direction: direction === "ASC" ? "ASC" : "DESC" }] : undefined,
+    sorting: field ? [{ field, direction }] : undefined,
   };
+}
+
+// "field:direction"; the name of a score, which may be in the field, may have colons.
+function readSort(text) {
+  const at = text.lastIndexOf(":");
+  if (at < 0) return { field: text, direction: "DESC" };
+  return { field: text.slice(0, at), direction: text.slice(at + 1) === "ASC" ? "ASC" : "DESC" };
 }
 
 export function useThreads(projectId, address) {
@@ -193,16 +200,16 @@ const COLUMNS = [
     cell: (thread) => number(thread.number_of_messages) },
   { field: "duration", label: "Duration", className: "cell-number",
     cell: (thread) => (thread.duration === undefined ? "" : length(thread.duration)) },
-  { label: "Cost", className: "cell-number",
+  { field: "total_estimated_cost", label: "Cost", className: "cell-number",
     cell: (thread) => (thread.total_estimated_cost ? money(thread.total_estimated_cost) : "") },
 ];
-const TAGS = { label: "Tags", className: "cell-tags",
+const TAGS = { field: "tags", label: "Tags", className: "cell-tags",
   cell: (thread) => (thread.tags ?? []).map((tag) => html`<${TagChip} key=${tag} tag=${tag} />`) };
 const ACTIVITY = { field: "last_updated_at", label: "Last activity", className: "cell-time", cell: (thread) => html`
   <time datetime=${thread.last_updated_at} title=${thread.last_updated_at}>${ago(thread.last_updated_at)}</time>` };
 
 const scoreColumn = (name) => ({
-  label: name, title: name, className: "cell-number cell-score",
+  field: `feedback_scores.${name}`, label: name, title: name, className: "cell-number cell-score",
   cell: (thread) => {
     const score = thread.feedback_scores?.find((each) => each.name === name);
     return score ? html`<span title=${score.reason}>${number(score.value)}</span>` : "";
@@ -222,30 +229,37 @@ function Table({ rows, chosen, sort, sortable, scoreNames }) {
   return html`
     <div class="table-box" tabindex="0" role="region" aria-label="Table of threads">
       <table class="thread-table">
-        <thead><tr>${columns.map((column) => html`<${Heading} key=${column.label} column=${column} sort=${sort}
+        <thead><tr>${columns.map((column) => html`<${Heading} key=${keyOf(column)} column=${column} sort=${sort}
           sortable=${sortable} />`)}</tr></thead>
         <tbody>${rows.map((thread) => html`
           <tr key=${thread.id} id=${rowId(thread)} class=${thread.id === chosen ? "chosen" : ""}
             aria-current=${thread.id === chosen ? "true" : undefined}
             onClick=${(event) => { if (!event.target.closest("a, button") && !getSelection().toString()) go({ thread: thread.id }); }}>
-            ${columns.map((column) => html`<td key=${column.label}
+            ${columns.map((column) => html`<td key=${keyOf(column)}
               class=${column.className}>${column.cell(thread)}</td>`)}
           </tr>`)}</tbody>
       </table>
     </div>`;
 }
 
+const keyOf = (column) => column.field ?? column.label;
+
+// A field such as `feedback_scores.*` stands for one of each name.
+const isSortable = (field, sortable) => sortable.some((each) =>
+  each === field || (each.endsWith(".*") && field?.startsWith(each.slice(0, -1))));
+
 function Heading({ column, sort, sortable }) {
-  if (!column.field || !sortable.includes(column.field)) return html`<th scope="col"
-    class=${column.className} title=${column.title}>${oneLine(column.label, 60)}</th>`;
-  const [field, direction] = (sort || "last_updated_at:DESC").split(":");
+  const label = oneLine(column.label, 60);
+  if (!isSortable(column.field, sortable)) return html`<th scope="col"
+    class=${column.className} title=${column.title}>${label}</th>`;
+  const { field, direction } = readSort(sort || "last_updated_at:DESC");
   const mine = field === column.field;
   const next = `${column.field}:${mine && direction === "DESC" ? "ASC" : "DESC"}`;
   return html`
-    <th scope="col" class=${column.className}
+    <th scope="col" class=${column.className} title=${column.title}
       aria-sort=${mine ? (direction === "ASC" ? "ascending" : "descending") : "none"}>
       <button type="button" class="sorter ${mine ? direction.toLowerCase() : ""}"
-        onClick=${() => go({ sort: next, page: null, until: null })}>${column.label}</button></th>`;
+        onClick=${() => go({ sort: next, page: null, until: null })}>${label}</button></th>`;
 }
 
 function Pages({ list, address }) {

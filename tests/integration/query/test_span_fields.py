@@ -2,7 +2,7 @@ from typing import Any
 
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.query.span_fields import FIELDS, SORTS
-from tests.support.reading import Reads
+from tests.support.reading import Reads, sorted_by
 from tests.support.stored import Log, uuid7_at
 
 SPANS = "/v1/private/spans"
@@ -58,11 +58,20 @@ async def test_each_field_selects_the_span_that_has_it(log: Log, writer: ClickHo
 
 async def test_a_page_can_be_sorted_by_everything_it_says(log: Log, writer: ClickHouse, reads: Reads) -> None:
     trace = log.trace("t")
-    for number in range(3):
-        log.span(trace, name=f"n{number}", model=f"m{number}")
+    for number in (1, 2, 3):
+        span = log.span(
+            trace, name=f"n{number}", model=f"m{number}", usage={"tokens": 9 + number}, tags_added=("z", f"t{number}"),
+            total_estimated_cost=f"{8 + number}.5",
+        )  # fmt: skip
+        log.score("span", span, "tokens", f"{8 + number}.5")
+    log.span(trace, name="bare", total_estimated_cost="0")
     await log.store(writer)
+    unsorted = (await reads.get(SPANS, project_id=str(log.project), trace_id=str(trace))).json
 
-    for field in SORTS:
-        sorting = [{"field": field, "direction": "DESC"}]
-        page = (await reads.get(SPANS, project_id=str(log.project), trace_id=str(trace), sorting=sorting)).json
-        assert [row["name"] for row in page["content"]] == ["n2", "n1", "n0"], field
+    assert unsorted["sortableBy"] == list(SORTS)
+    for field in (name.replace("*", "tokens") for name in SORTS):
+        for direction, trace_id in (("ASC", {}), ("DESC", {"trace_id": str(trace)})):
+            sorting = [{"field": field, "direction": direction}]
+            page = (await reads.get(SPANS, project_id=str(log.project), **trace_id, sorting=sorting)).json
+            ids = [row["id"] for row in page["content"]]
+            assert ids == sorted_by(field, direction, unsorted["content"]), (field, direction)

@@ -3,12 +3,14 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.events.identity import thread_model_id
 from pipeline.events.spans import SpanEvent
 from pipeline.query.routes import Query
 from pipeline.query.times import iso
-from tests.support.reading import Reads
+from tests.support.reading import Reads, sorted_by
 from tests.support.stored import BEGAN_US, SECOND_US, Log, uuid7_at
 
 THREADS = "/api/v1/private/traces/threads"
@@ -169,6 +171,73 @@ async def test_pages_cover_the_project_in_the_order_asked_for(log: Log, writer: 
     assert {page["total"] for page in pages} == {7}
     assert [row["id"] for page in pages for row in page["content"]] == ["t2", "t5", "t1", "t4", "t0", "t3", "t6"]
     assert "duration" in pages[0]["sortableBy"]
+
+
+WORTH_SORTING_BY = (
+    "total_estimated_cost", "usage.total_tokens", "usage.a.b", "usage.unheard", "feedback_scores.my.score",
+    "feedback_scores.My.Score", "feedback_scores.unheard", "tags",
+)  # fmt: skip
+
+
+async def test_pages_are_sorted_by_cost_usage_scores_and_tags_with_absent_ones_last(
+    log: Log, writer: ClickHouse, reads: Reads
+) -> None:
+    said: dict[str, tuple[dict[str, int], tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
+        # usage, costs, scores, tags
+        "plain": ({}, (), (), ()),
+        "dear": ({"total_tokens": 10, "a.b": 1}, ("0.5",), ("0.2",), ("b",)),
+        "sums": ({"total_tokens": 5}, ("0.1", "0.2"), ("0.9", "0.5"), ("z", "a")),
+        "same": ({"total_tokens": 10, "a.b": 2}, ("0.3",), ("0.7",), ("z", "a")),
+        "free": ({"total_tokens": 0}, ("0",), ("-1",), ("a", "é")),
+        "more": ({"total_tokens": 10**12}, ("0.30000001",), ("0",), ("a",)),
+        "none": ({}, (), (), ("ab",)),
+    }
+    for name, (usage, costs, scores, tags) in said.items():
+        model = log.model(name)
+        for number, cost in enumerate(costs or (None,)):
+            trace = log.trace(name)
+            log.span(trace, usage=usage if number == 0 else {}, total_estimated_cost=cost)
+        for number, value in enumerate(scores):
+            log.score("thread", model, "my.score", value, source="online_scoring", author=f"judge-{number}")
+        if tags:
+            log.annotate("thread", model, "tags", tags_added=tags)
+    log.score("thread", log.model("plain"), "My.Score", "1", source="online_scoring")
+    log.score("thread", log.model("none"), "my.score", "1", source="online_scoring")
+    log.score("thread", log.model("none"), "my.score", None)
+    await log.store(writer)
+    project = {"project_id": str(log.project)}
+    unsorted = (await reads.get(THREADS, **project)).json
+    assert {row["id"] for row in unsorted["content"]} == set(said)
+    assert set(WORTH_SORTING_BY[:1] + WORTH_SORTING_BY[-1:]) < set(unsorted["sortableBy"])
+    assert {"usage.*", "feedback_scores.*"} < set(unsorted["sortableBy"])
+
+    async def shown(field: str, direction: str, size: int) -> list[str]:
+        sorting = [{"field": field, "direction": direction}]
+        return await reads.ids_in_pages(THREADS, size=size, **project, sorting=sorting)
+
+    for direction in ("ASC", "DESC"):
+        for field in WORTH_SORTING_BY:
+            expected = sorted_by(field, direction, unsorted["content"])
+            assert await shown(field, direction, len(said)) == expected, (field, direction)
+        field = "feedback_scores.my.score"
+        assert await shown(field, direction, 2) == sorted_by(field, direction, unsorted["content"])
+
+    # From now on reads go around what was deleted.
+    log.trace("dear")
+    log.closed("dear", 0, log.offset, reason="deleted")
+    await log.store(writer)
+    left = [row for row in unsorted["content"] if row["id"] != "dear"]
+    for field in WORTH_SORTING_BY:
+        assert await shown(field, "DESC", len(said)) == sorted_by(field, "DESC", left), field
+
+
+@pytest.mark.parametrize("path", [THREADS, "/v1/private/traces", "/v1/private/spans"])
+@pytest.mark.parametrize("field", ["usage", "feedback_scores", "feedback_scores.", "tags.vip", "cost"])
+async def test_a_sort_that_is_none_is_named(reads: Reads, path: str, field: str) -> None:
+    answer = await reads.get(path, project_name="p", sorting=[{"field": field, "direction": "ASC"}])
+
+    assert answer.status == 400
+    assert f"'{field}'" in answer.json["errors"][0]
 
 
 async def test_without_sorting_the_thread_that_changed_last_comes_first(

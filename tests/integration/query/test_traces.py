@@ -2,7 +2,7 @@ import msgspec
 
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.query.times import iso
-from tests.support.reading import Reads
+from tests.support.reading import Reads, sorted_by
 from tests.support.stored import BEGAN_US, SECOND_US, Log, uuid7_at
 
 TRACES = "/api/v1/private/traces"
@@ -125,6 +125,59 @@ async def test_pages_are_sorted_filtered_and_counted(log: Log, writer: ClickHous
         (3, 1, 5),
         (9, 0, 5),
     ]
+
+
+async def test_pages_are_sorted_by_cost_usage_scores_and_tags_with_absent_ones_last(
+    log: Log, writer: ClickHouse, reads: Reads
+) -> None:
+    traces = [log.trace("t", tags_added=tags) for tags in ((), ("b",), ("z", "a"), ("a",), ())]
+    for trace, cost, tokens in zip(traces, ("0.1", "0.5", "0", "0.3", None), (7, 7, 10**12, 0, None), strict=True):
+        usage = {} if tokens is None else {"total_tokens": tokens}
+        log.span(trace, usage=usage, total_estimated_cost=cost)
+    log.span(traces[0], usage={"a.b": 1}, total_estimated_cost="0.2")
+    for trace, values in zip(traces, (("0.9", "0.5"), ("-1",), ("0.7",), ("0",), ()), strict=True):
+        for number, value in enumerate(values):
+            log.score("trace", trace, "my.score", value, author=f"judge-{number}")
+    log.score("trace", traces[4], "My.Score", "5")
+    elsewhere = log.trace("t", project_id=log.model("other"), project_name="Other")
+    log.score("trace", elsewhere, "my.score", "1")
+    await log.store(writer)
+    project = {"project_id": str(log.project)}
+    unsorted = (await reads.get(TRACES, **project)).json
+    assert len(unsorted["content"]) == len(traces)
+
+    for field in (
+        "total_estimated_cost", "usage.total_tokens", "usage.a.b", "feedback_scores.my.score",
+        "feedback_scores.My.Score", "feedback_scores.unheard", "tags",
+    ):  # fmt: skip
+        assert {field, field.partition(".")[0] + ".*"} & set(unsorted["sortableBy"])
+        for direction, size in (("ASC", 3), ("DESC", len(traces))):
+            sorting = [{"field": field, "direction": direction}]
+            found = await reads.ids_in_pages(TRACES, size=size, **project, sorting=sorting)
+            assert found == sorted_by(field, direction, unsorted["content"]), (field, direction)
+
+
+async def test_a_sort_by_sums_and_scores_is_of_what_is_filtered(log: Log, writer: ClickHouse, reads: Reads) -> None:
+    for number in range(4):
+        trace = log.trace(f"t{number % 2}", name=f"n{number}")
+        log.span(trace, usage={"total_tokens": number}, total_estimated_cost=str(number + 1))
+        log.score("trace", trace, "q", str(-number))
+    await log.store(writer)
+    query = {
+        "project_id": str(log.project),
+        "filters": [
+            {"field": "thread_id", "operator": "=", "value": "t1"},
+            {"field": "usage.total_tokens", "operator": ">=", "value": "1"},
+            {"field": "feedback_scores", "operator": "<", "key": "q", "value": "0"},
+        ],
+        "sorting": [{"field": "feedback_scores.q"}, {"field": "total_estimated_cost"}],
+        "search": "N",
+    }
+
+    pages = [(await reads.get(TRACES, **query, page=page)).json for page in (1, 2)]
+
+    assert [row["name"] for page in pages for row in page["content"]] == ["n3", "n1"]
+    assert [(page["size"], page["total"]) for page in pages] == [(2, 2), (0, 2)]
 
 
 async def test_whether_there_are_traces_is_told_by_source_and_thread(

@@ -45,10 +45,20 @@ def test_a_filter_reads_no_more_than_its_field_needs(field: str, operator: str, 
     assert tables_of(sql) == {FOLDED} | MORE.get(field, set()) | refolded
 
 
-@pytest.mark.parametrize(("field", "more"), [("number_of_messages", set()), ("status", {SESSIONS})])
+@pytest.mark.parametrize(
+    ("field", "more"),
+    [
+        ("number_of_messages", set()),
+        ("total_estimated_cost", set()),
+        ("usage.total_tokens", set()),
+        ("status", {SESSIONS}),
+        ("tags", {SESSIONS, "annotation_events"}),
+        ("feedback_scores.helpful", {SESSIONS, "score_events"}),
+    ],
+)
 def test_an_order_reads_no_more_than_its_field_needs(field: str, more: set[str]) -> None:
     statement = chosen(SCOPE, [], None, lenient=False, with_deletions=False)
-    order = sorting.order_by([sorting.Sort(field)], SORTS, NEWEST_FIRST[1:])
+    order = sorting.order_by([sorting.Sort(field)], SORTS, NEWEST_FIRST[1:], statement)
 
     sql = statement.text("SELECT thread_id FROM " + source_of(statement, order), order)  # noqa: S608 - our own text
 
