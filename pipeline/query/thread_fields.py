@@ -6,6 +6,7 @@ from pipeline.query import sorting
 from pipeline.query.filters import ABSENT_LIST, Field, Predicate, column
 from pipeline.query.parts import preview_parts
 from pipeline.query.payloads import payload_field
+from pipeline.query.rows import AUTHOR
 from pipeline.query.statement import Statement
 
 
@@ -65,6 +66,7 @@ SORTS: Final[dict[str, sorting.Expression]] = {
     "number_of_messages": "messages",
     "last_updated_at": "last_updated_us",
     "created_at": "created_us",
+    "created_by": f"'{AUTHOR}'",
     "status": "status",
     "total_estimated_cost": "nullIf(cost, 0)",
     "usage.*": sorting.entry("usage"),
