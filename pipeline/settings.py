@@ -244,7 +244,11 @@ class SinksSettings(BaseSettings):
 
     batch_rows_max: int = Field(50_000, ge=1)
     batch_bytes_max: int = Field(32 * 1024 * 1024, ge=1024)
-    batch_age_ms_max: int = Field(1000, ge=10, description="Under load a batch is written at least this often.")
+    batch_age_ms_max: int = Field(
+        1000,
+        ge=10,
+        description="Under load a batch is written this often; up to thrice as seldom where a write takes longer.",
+    )
     idle_flush_ms: int = Field(
         100,
         ge=10,

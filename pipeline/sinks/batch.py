@@ -12,6 +12,13 @@ from pipeline.events.envelope import Headers
 from pipeline.sinks.ranges import Covered, Span
 from pipeline.sinks.splice import head_of, splice, spliced
 
+IDLE_SHARE: Final = 4
+"""How many times as long as the last write took a batch waits for more, where nothing seems to come: inserts and folds
+cost storage much the same for few rows as for thousands, and make parts that have to be merged."""
+AGE_TIMES_MAX: Final = 3
+"""Under load a batch gathers for as long as the last write took, but no longer than so many times its limit: the last
+write may have waited for hours until storage came back."""
+
 
 class Run(NamedTuple):
     """Records of one partition, in the order of their offsets, whose values are rows but for their provenance.
@@ -171,15 +178,18 @@ class Batch:
             kept.clear()
         self.bytes = 0
 
-    def due_at(self, *, idle_seconds_min: float = 0.0) -> float:
+    def due_at(self, *, write_seconds: float = 0.0) -> float:
         """Return when it should be written: at once if it is full, else when it is old, or nothing more comes.
 
-        Nothing more came when it was not added to for as long as the limits say, and for `idle_seconds_min`.
+        Nothing more came when it was not added to for as long as the limits say; it is old when it has been open for as
+        long as they say. `write_seconds` is how long the last write took: where storage is slow, both take longer.
         """
         if self.is_full:
             return self._opened_at
-        idle_seconds = max(self._limits.idle_seconds_max, idle_seconds_min)
-        return min(self._opened_at + self._limits.age_seconds_max, self._touched_at + idle_seconds)
+        idle_seconds = max(self._limits.idle_seconds_max, IDLE_SHARE * write_seconds)
+        age_seconds = self._limits.age_seconds_max
+        age_seconds = min(max(age_seconds, write_seconds), AGE_TIMES_MAX * age_seconds)
+        return min(self._opened_at + age_seconds, self._touched_at + idle_seconds)
 
     def _count(self, partition: int, offset: int, records: int, size_bytes: int, now: float) -> None:
         self._touched_at = now

@@ -27,9 +27,6 @@ from pipeline.sinks.writer import Writer
 from pipeline.topics import SINKS_GROUP, STORED
 
 _REST_SECONDS_MAX: Final = 1.0
-_REST_SHARE: Final = 4
-"""How many times as long as the last write took a batch waits for more, where nothing seems to come: inserts and folds
-cost storage much the same for few rows as for thousands, and make parts that have to be merged."""
 _TALLY: Final = Tally(
     gap=lambda place, records: metrics.SINKS_OFFSET_GAPS.labels(place.topic).inc(records),
     held=lambda place: metrics.SINKS_HELD.labels(place.topic).inc(),
@@ -154,7 +151,7 @@ class Sink:
         lane = self._lanes[table]
         if not lane.can_write or lane.filling is None:
             return None
-        return lane.filling.due_at(idle_seconds_min=_REST_SHARE * self._writers[table].write_seconds)
+        return lane.filling.due_at(write_seconds=self._writers[table].write_seconds)
 
     async def _commit(self) -> None:
         """Commit what is stored; where that is in vain, the next write tries again."""

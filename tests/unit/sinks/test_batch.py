@@ -56,9 +56,9 @@ def test_it_is_due_when_nothing_more_came_for_a_while() -> None:
     filled.add(row(0), 10.5)
 
     assert filled.due_at() == pytest.approx(10.7)
-    assert filled.due_at(idle_seconds_min=0.1) == pytest.approx(10.7), "no sooner than its limits say"
-    assert filled.due_at(idle_seconds_min=0.4) == pytest.approx(10.9), "storage is slow"
-    assert filled.due_at(idle_seconds_min=9.0) == pytest.approx(11.0), "it is old"
+    assert filled.due_at(write_seconds=0.025) == pytest.approx(10.7), "no sooner than its limits say"
+    assert filled.due_at(write_seconds=0.1) == pytest.approx(10.9), "storage is slow"
+    assert filled.due_at(write_seconds=0.9) == pytest.approx(11.0), "it is old"
 
 
 def test_it_is_due_when_it_is_old_however_much_still_comes() -> None:
@@ -66,6 +66,14 @@ def test_it_is_due_when_it_is_old_however_much_still_comes() -> None:
     filled.add(row(0), 10.95)
 
     assert filled.due_at() == pytest.approx(11.0)
+
+
+def test_where_storage_is_slow_it_may_be_older_but_not_as_old_as_an_outage() -> None:
+    filled = batch(now=10.0)
+    filled.add(row(0), 14.0)
+
+    assert filled.due_at(write_seconds=2.0) == pytest.approx(12.0)
+    assert filled.due_at(write_seconds=600.0) == pytest.approx(13.0)
 
 
 def test_it_is_due_at_once_when_it_is_full() -> None:
