@@ -148,7 +148,7 @@ async def _end_months(
         await client.command(
             f"ALTER TABLE {client.stored(source)} DROP PARTITION ID {{month:String}}", {"month": month}
         )
-        dropped.partitions += 1
+        dropped.partitions += bool(over)
 
 
 async def _months(client: ClickHouse, table: str) -> list[tuple[str, list[str]]]:

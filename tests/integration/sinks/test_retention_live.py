@@ -57,12 +57,11 @@ class Said:
         for log in self.logs.values():
             log.now_us = at(month) + log.offset * SECOND_US
 
-    def turn(self, identity: UUID | None = None) -> UUID:
-        trace = self.logs[TRACES].trace("old", id=identity, input={"text": "January"})
+    def turn(self) -> None:
+        trace = self.logs[TRACES].trace("old", input={"text": "January"})
         span = self.logs[SPANS].span(trace, input={"text": "January"})
         self.logs[SCORES].score("trace", trace, "mood", "0.5")
         self.logs[SCORES].score("span", span, "mood", "0.5")
-        return trace
 
     async def store(self, client: ClickHouse) -> None:
         for log in self.logs.values():
@@ -97,11 +96,11 @@ class Said:
             found[topic.name] = balance.gap
         return found
 
-    async def expire(self, client: ClickHouse) -> Dropped:
+    async def expire(self, client: ClickHouse, days: Mapping[str, int] = DAYS) -> Dropped:
         nothing = Reach(UUID(int=1), [0])
         logs = {topic.name: Reach(log.log_id, [BEGIN]) for topic, log in self.logs.items()}
         reaches = {topic.name: logs.get(topic.name, nothing) for topic in STORED}
-        return await drop_expired(client, DAYS, reaches, now_us=NOW_US)
+        return await drop_expired(client, days, reaches, now_us=NOW_US)
 
 
 NO_GAPS = {topic.name: 0 for topic in (TRACES, SPANS, SCORES)}
@@ -141,8 +140,9 @@ def test_what_is_stored_between_any_two_steps_is_noted_before_it_is_dropped(
 
 async def scenario_of_late_rows(client: ClickHouse, watched: Watched) -> None:
     said, patient = Said("hasty"), Said("patient")
-    for identity in (None, None, None, WITHOUT_TIME):
-        said.turn(identity)
+    for _ in range(3):
+        said.turn()
+    said.logs[TRACES].trace("old", id=WITHOUT_TIME)
     for others in (said, patient):
         others.in_month(2)
         others.turn()
@@ -229,3 +229,28 @@ async def scenario_of_patience(client: ClickHouse, watched: Watched) -> None:
     assert await rows_by_table(client, "patient") == kept
     assert not any((await rows_by_table(client, "hasty")).values())
     assert await patient.gaps(client) == await hasty.gaps(client) == NO_GAPS
+
+
+def test_what_was_set_aside_goes_back_when_months_are_kept_after_all(database: Database, watched: Watched) -> None:
+    database.run(scenario_of_second_thoughts(database.client, watched))
+
+
+async def scenario_of_second_thoughts(client: ClickHouse, watched: Watched) -> None:
+    said = Said("hasty")
+    for _ in range(3):
+        said.turn()
+    await said.store(client)
+    before = await rows_by_table(client, "hasty")
+
+    async def it_is_cut_off(sql: str) -> None:
+        if "DROP" in sql:
+            raise StorageUnavailable("cut off")
+
+    watched.before = it_is_cut_off
+    assert not await is_finished(said, watched)
+    assert (await rows_by_table(client, "hasty"))["trace_events"] == []
+    assert await said.gaps(client) == NO_GAPS
+
+    assert await said.expire(client, {}) == Dropped()
+    assert await rows_by_table(client, "hasty") == before
+    assert await said.gaps(client) == NO_GAPS
