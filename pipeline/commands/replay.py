@@ -1,8 +1,8 @@
 """`threadline replay`: store a range of a topic once more, as the sinks do, without a word to their group.
 
-A row is known by its place in the log, so that what is there already collapses and what is missing is there again. The
-folded tables follow from the events. Records that are poison become the dead letters that they were. What was deleted
-on purpose stays deleted.
+A row is known by its place in the log, so that what is there already collapses and what is missing is there again: no
+replay takes its rows for those that were inserted before. The folded tables follow from the events. Records that are
+poison become the dead letters that they were. What was deleted on purpose stays deleted.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from pipeline.adapters.clickhouse.client import ClickHouse
+from pipeline.adapters.clickhouse.client import ClickHouse, new_token
 from pipeline.adapters.clock import Clock, SystemClock
 from pipeline.adapters.kafka.admin import read_log_ids
 from pipeline.adapters.kafka.consumer import Fetched, LogPartition, LogRecord
@@ -165,7 +165,8 @@ def _intake(settings: Settings, clock: Clock, lanes: Mapping[Table, Lane], log_i
 @asynccontextmanager
 async def _lanes(settings: Settings, client: ClickHouse, clock: Clock) -> AsyncIterator[Mapping[Table, Lane]]:
     async with EventProducer(settings.kafka, client_id=_CLIENT_ID) as producer:
-        writers = {table: Writer(table, client, producer, clock, settings.sinks) for table in TABLES}
+        run = new_token()
+        writers = {table: Writer(table, client, producer, clock, settings.sinks, run=run) for table in TABLES}
         rows_max = settings.sinks.fold_rows_max
         threads = ThreadFolder(client, clock, settings.sinks)
         lanes = {

@@ -13,6 +13,7 @@ import msgspec
 
 from pipeline.adapters.clock import Clock
 from pipeline.errors import Malformed
+from pipeline.events.identity import DEFAULT_PROJECT_NAME, NIL_ID, project_id
 from pipeline.query.reader import Reader
 from pipeline.query.statement import Scope, Statement
 from pipeline.query.times import iso
@@ -46,11 +47,41 @@ SELECT intDiv(created_at_us, {step:Int64}) AS step, 2 * countIf(thread_id != '')
 FROM traces FINAL
 WHERE workspace = {workspace:String} AND project_id = {project_id:UUID} AND created_at_us >= {from:Int64}
 GROUP BY step"""
-_SCORES: Final = """
-SELECT intDiv(version_us, {step:Int64}) AS step, name, avg(toFloat64(value)) AS average, count() AS number
-FROM score_events FINAL
-WHERE workspace = {workspace:String} AND project_id = {project_id:UUID} AND event = 'set' AND version_us >= {from:Int64}
-GROUP BY step, name"""
+# Who scores one trace names no project, and a client that was told of none names the Default Project: those scores
+# belong where the trace, or span, lies. They alone are looked up, by id.
+_HOMELESS: Final = """
+    SELECT {entity} FROM score_events
+    WHERE workspace = {{workspace:String}} AND entity_type = '{type}' AND event = 'set' AND version_us >= {{from:Int64}}
+      AND project_id IN ({{nil:UUID}}, {{default_project:UUID}})"""
+_HOMES: Final = """
+    SELECT '{type}' AS type, toUInt128(id) AS entity,
+        argMaxIf(project_id, (version_us, content_hash), project_id != {{nil:UUID}}) AS newest,
+        if(newest = {{nil:UUID}}, {{default_project:UUID}}, newest) AS home
+    FROM {events}
+    WHERE workspace = {{workspace:String}} AND event != 'delete' AND {id} IN ({homeless})
+    GROUP BY entity"""
+_TRACE_HOMES: Final = _HOMES.format(
+    type="trace", events="trace_fields", id="toUInt128(id)",
+    homeless=_HOMELESS.format(entity="toUInt128(entity_id)", type="trace"),
+)  # fmt: skip
+_SPAN_HOMES: Final = _HOMES.format(
+    type="span", events="span_events", id="id", homeless=_HOMELESS.format(entity="entity_id", type="span")
+)
+_SCORES: Final = f"""
+SELECT intDiv(version_us, {{step:Int64}}) AS step, name, avg(toFloat64(value)) AS average, count() AS number
+FROM (
+    SELECT version_us, name, value, project_id AS named, toString(entity_type) AS type, toUInt128(entity_id) AS entity
+    FROM score_events FINAL
+    WHERE workspace = {{workspace:String}} AND event = 'set' AND version_us >= {{from:Int64}}
+      AND project_id IN ({{project_id:UUID}}, {{nil:UUID}}, {{default_project:UUID}})
+) AS given
+LEFT JOIN ({_TRACE_HOMES}
+    UNION ALL {_SPAN_HOMES}
+) AS homes USING (type, entity)
+WHERE multiIf(
+    named NOT IN ({{nil:UUID}}, {{default_project:UUID}}), named, home != {{nil:UUID}}, home, named
+) = {{project_id:UUID}}
+GROUP BY step, name"""  # noqa: S608 - composed of constants
 _DEAD_LETTERS: Final = """
 SELECT intDiv(received_at_us, {step:Int64}) AS step, count() AS letters
 FROM dead_letters FINAL
@@ -100,7 +131,9 @@ async def overview(reader: Reader, clock: Clock, scope: Scope, wanted: Span) -> 
     step_us = wanted.step_seconds * _SECOND_US
     last = clock.now_us() // step_us
     steps = range(last - wanted.hours * 3600 // wanted.step_seconds + 1, last + 1)
-    given = Statement({}, scope.parameters(**{"step": step_us, "from": steps[0] * step_us}))
+    default_project = str(project_id(scope.workspace, DEFAULT_PROJECT_NAME))
+    begin = {"step": step_us, "from": steps[0] * step_us}
+    given = Statement({}, scope.parameters(**begin, nil=str(NIL_ID), default_project=default_project))
     sessions, opened, traces, scores, letters = await asyncio.gather(
         *(reader.ask(sql, given.parameters(sql)) for sql in (_SESSIONS, _OPEN, _TRACES, _SCORES, _DEAD_LETTERS))
     )

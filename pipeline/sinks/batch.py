@@ -9,7 +9,7 @@ from uuid import UUID
 from pipeline.adapters.kafka.consumer import LogRecord
 from pipeline.events.dead_letters import Origin
 from pipeline.events.envelope import Headers
-from pipeline.sinks.ranges import Covered, Span
+from pipeline.sinks.ranges import Covered, RowPlaces
 from pipeline.sinks.splice import head_of, splice, spliced
 
 IDLE_SHARE: Final = 4
@@ -149,12 +149,12 @@ class Batch:
 
     def covered(self) -> Covered:
         """Return what its own rows, at least one, cover."""
-        offsets: dict[int, Span] = {}
+        places = RowPlaces()
         for run in self.runs:
-            first = offsets[run.partition].first if run.partition in offsets else run.records[0].offset
-            offsets[run.partition] = Span(first, run.records[-1].offset)
+            places.add(run.partition, [record.offset for record in run.records])
         appended_at = [record.timestamp for run in self.runs for record in run.records]
-        return Covered(self.log_id, self.topic, offsets, len(appended_at), min(appended_at), max(appended_at))
+        first_ms, last_ms = min(appended_at), max(appended_at)
+        return Covered(self.log_id, self.topic, places.spans(), len(appended_at), first_ms, last_ms, places.name())
 
     def rows(self) -> list[Row]:
         """Return its own rows one by one."""

@@ -22,15 +22,18 @@ _AT_PLACES: Final = """(log_partition, log_offset) IN (
 _COUNT: Final = "SELECT uniqExact(log_partition, log_offset) AS rows FROM {table} WHERE " + COVERED_SQL  # noqa: S608
 
 
-async def insert_rows(client: ClickHouse, table: Table, covered: Covered, lines: Iterable[bytes]) -> None:
+async def insert_rows(
+    client: ClickHouse, table: Table, covered: Covered, lines: Iterable[bytes], *, run: str = ""
+) -> None:
     """Insert the rows of `covered` so that all of them are there; doing it again changes nothing.
 
-    `lines` has them in pieces of whole lines and may be gone through more than once.
+    `lines` has them in pieces of whole lines and may be gone through more than once. With `run` they are inserted even
+    if they were before, in another run: some may have been lost since.
 
     Raises Unstorable where ClickHouse refuses them, or has fewer than it was given and named no error, and what else
     `ClickHouse.insert_lines` raises.
     """
-    written = await client.insert_pieces(table.name, lines, token=covered.token(table.name))
+    written = await client.insert_pieces(table.name, lines, token=covered.token(table.name, run))
     if table.written_per_row is not None and written == covered.rows * table.written_per_row:
         return
     if await _count(client, table, covered) >= covered.rows:

@@ -1,7 +1,8 @@
 """Which records of a log a batch of rows covers, and how SQL finds those rows again."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
@@ -34,7 +35,11 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Covered:
-    """Records of one log: the offsets of each partition, how many of them are rows, and when they were appended."""
+    """Records of one log: the offsets of each partition, how many of them are rows, and when they were appended.
+
+    `places` names the rows (`RowPlaces`): others may be left out between the same ends. It is empty where rows are only
+    to be found.
+    """
 
     log_id: UUID
     topic: str
@@ -42,6 +47,7 @@ class Covered:
     rows: int
     appended_from_ms: int
     appended_to_ms: int
+    places: str = ""
 
     def parameters(self, prefix: str = "") -> dict[str, object]:
         """Return what COVERED_SQL binds, or `covered_sql` of the same `prefix`."""
@@ -55,11 +61,39 @@ class Covered:
         }
         return {prefix + name: value for name, value in named.items()}
 
-    def token(self, table: str) -> str:
-        """Return the deduplication token of inserting exactly these rows into `table`."""
-        places = ",".join(f"{partition}:{span.first}-{span.last}" for partition, span in sorted(self.offsets.items()))
-        text = f"{PLAN_VERSION}|{self.log_id}|{self.topic}|{table}|{self.rows}|{places}"
+    def token(self, table: str, run: str = "") -> str:
+        """Return the deduplication token of inserting exactly these rows into `table`.
+
+        With `run` it is that of one run among others which insert the same rows, each for a reason of its own. Raises
+        ValueError where the rows are not named.
+        """
+        if not self.places:
+            raise ValueError("nothing says which rows these are: they have no token")
+        text = f"{PLAN_VERSION}|{self.log_id}|{self.topic}|{table}|{self.places}|{run}"
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+class RowPlaces:
+    """The places of rows, collected for the name that these rows and no others have."""
+
+    def __init__(self) -> None:
+        self._offsets: Final[dict[int, array[int]]] = {}
+
+    def add(self, partition: int, offsets: Iterable[int]) -> None:
+        """Take rows of a partition; they come in the order of their offsets."""
+        self._offsets.setdefault(partition, array("Q")).extend(offsets)
+
+    def name(self) -> str:
+        """Return the name, the same in whatever order the partitions came, and in whatever pieces."""
+        digest = hashlib.sha256()
+        for partition, offsets in sorted(self._offsets.items()):
+            digest.update(b"%d:%d:" % (partition, len(offsets)))
+            digest.update(offsets)
+        return digest.hexdigest()
+
+    def spans(self) -> dict[int, Span]:
+        """Return the first and the last offset of each partition."""
+        return {partition: Span(offsets[0], offsets[-1]) for partition, offsets in self._offsets.items()}
 
 
 class Placed(Protocol):
@@ -80,22 +114,17 @@ class Placed(Protocol):
 
 def covering(log_id: UUID, topic: str, records: Sequence[Placed]) -> Covered:
     """Return what `records`, at least one, cover; those of one partition come in the order of their offsets."""
-    firsts: dict[int, int] = {}
-    lasts: dict[int, int] = {}
+    places = RowPlaces()
     for record in records:
-        partition = record.partition
-        if partition not in firsts:
-            firsts[partition] = record.offset
-        lasts[partition] = record.offset
+        places.add(record.partition, (record.offset,))
     times = [record.appended_at_ms for record in records]
-    offsets = {partition: Span(first, lasts[partition]) for partition, first in firsts.items()}
-    return Covered(log_id, topic, offsets, len(records), min(times), max(times))
+    return Covered(log_id, topic, places.spans(), len(records), min(times), max(times), places.name())
 
 
 def together(parts: Sequence[Covered]) -> Covered:
     """Return what `parts`, at least one, all of one topic and log, cover together.
 
-    Between the offsets of two parts it may cover others, so it is good for finding rows, not as a token.
+    Between the offsets of two parts it may cover others, so it is good for finding rows, and has no token.
     """
     offsets: dict[int, Span] = {}
     for part in parts:

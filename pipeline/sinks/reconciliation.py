@@ -23,6 +23,7 @@ from pipeline.adapters.kafka.offsets import Bounds, read_bounds
 from pipeline.adapters.kafka.reader import read_to_end
 from pipeline.events.dead_letters import DeadLetter
 from pipeline.settings import KafkaSettings
+from pipeline.sinks.retention_sql import MONTHS, aside
 from pipeline.sinks.routes import Router
 from pipeline.topics import DEAD_LETTERS, SINKS_GROUP, STORED, Topic
 
@@ -52,6 +53,7 @@ SELECT
 FROM (
     SELECT 'stored' AS source, toUInt32(log_partition) AS partition, toUInt64(log_offset) AS offset
     FROM __TABLE__ WHERE log_id = {log:UUID}
+    __ASIDE__
     UNION ALL
     SELECT 'control', log_partition, log_offset FROM controls WHERE log_id = {log:UUID}
     UNION ALL
@@ -71,6 +73,10 @@ FROM (
 )
 WHERE offset >= begins[partition + 1] AND offset < ends[partition + 1]
 GROUP BY partition"""
+# What is past its retention goes from its table to this one, and then its place is among the deleted ones. It is looked
+# for in this order, so that it is not missed on its way.
+_ASIDE: Final = """UNION ALL
+    SELECT 'deleted', log_partition, log_offset FROM __TABLE__ WHERE log_id = {log:UUID}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +123,7 @@ async def balance_partitions(kafka: KafkaSettings, client: ClickHouse) -> list[l
     bounds = await read_bounds(kafka, STORED, SINKS_GROUP)
     log_ids = await read_log_ids(kafka)
     letters = await _letters_under_way(kafka, bounds[DEAD_LETTERS.name])
-    return [await _balances(client, topic, log_ids[topic.name], bounds[topic.name], letters) for topic in STORED]
+    return [await balances(client, topic, log_ids[topic.name], bounds[topic.name], letters) for topic in STORED]
 
 
 def total(partitions: Sequence[Balance]) -> Balance:
@@ -126,12 +132,16 @@ def total(partitions: Sequence[Balance]) -> Balance:
     return Balance(topic=partitions[0].topic, **sums)
 
 
-async def _balances(
+async def balances(
     client: ClickHouse, topic: Topic, log_id: UUID, bounds: Sequence[Bounds], letters: Places
 ) -> list[Balance]:
+    """Return the balance of the partitions of a topic, in their order; `letters` are under way into storage.
+
+    Raises StorageUnavailable.
+    """
     under_way = letters.get(log_id, ())
     rows = await client.rows(
-        _TERMS.replace("__TABLE__", Router(topic.name).events.name),
+        _terms(topic),
         {
             "log": log_id,
             "begins": [bound.begin for bound in bounds],
@@ -142,6 +152,13 @@ async def _balances(
     )
     found = {row["partition"]: row for row in rows}
     return [_balance(topic, number, bound, found.get(number, {})) for number, bound in enumerate(bounds)]
+
+
+def _terms(topic: Topic) -> str:
+    table = Router(topic.name).events.name
+    has_months = any(months.name == table for months in MONTHS)
+    expiring = _ASIDE.replace("__TABLE__", aside(table)) if has_months else ""
+    return _TERMS.replace("__ASIDE__", expiring).replace("__TABLE__", table)
 
 
 def _balance(topic: Topic, partition: int, bound: Bounds, counts: Mapping[str, int]) -> Balance:

@@ -6,12 +6,13 @@ are deleted from that month alone. What has no month of its own, since its id ha
 goes by when it was last said, by mutations that have work once a month. Everything is kept for at least the days that
 are set, and for at most a month longer.
 
-The places of what Kafka still has are noted first, so that it is not taken for lost. Everything may be repeated.
+The places of what Kafka still has are noted first, so that it is not taken for lost. Sinks go on storing meanwhile, so
+a month is moved aside, at once, and is noted and dropped there; of single rows only those go whose places are noted.
+Everything may be repeated, so a run that was cut off is finished by the next.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -20,13 +21,17 @@ from pipeline.adapters.clickhouse.client import PARTITIONS_PER_INSERT_MAX, Click
 from pipeline.sinks.retention_sql import (
     BY_ROW,
     FORGET_PLACES,
+    IS_NOTED,
     MONTHS,
     NOTE_ORIGINS,
     NOTE_PLACES,
+    PUT_BACK,
     THREADS_BEFORE,
     TIMELESS,
+    WITHIN,
     WITHOUT_ROW,
     Expiring,
+    aside,
 )
 from pipeline.sinks.thread_fold import fold_of
 
@@ -84,10 +89,12 @@ async def drop_expired(
     Raises StorageUnavailable; what is not done then, the next run does.
     """
     dropped = Dropped()
+    cutoffs = Cutoffs(days, now_us)
+    for table in MONTHS:
+        if days:
+            await _leave_months(client, cutoffs, reaches, table, dropped)
+        await _end_months(client, cutoffs, reaches, table, dropped)
     if days:
-        cutoffs = Cutoffs(days, now_us)
-        for table in MONTHS:
-            await _drop_months(client, cutoffs, reaches, table, dropped)
         for rows in (*TIMELESS, *BY_ROW):
             await _delete(client, rows, cutoffs.parameters(), reaches, dropped)
         # Threads of which traces went have no row now; those that have others left are folded again.
@@ -96,36 +103,66 @@ async def drop_expired(
     return dropped
 
 
-async def _drop_months(
+async def _leave_months(
     client: ClickHouse,
     cutoffs: Cutoffs,
     reaches: Mapping[str, Reach],
     table: Expiring,
     dropped: Dropped,
 ) -> None:
-    """Drop the months that are over for all, and delete from those that are over for some."""
-    found = await client.rows(f"SELECT DISTINCT _partition_id AS month, workspace FROM {table.name}")  # noqa: S608
-    workspaces: defaultdict[str, list[str]] = defaultdict(list)
-    for row in found:
-        workspaces[row["month"]].append(row["workspace"])
-    for month, present in sorted(workspaces.items()):
+    """Set the months aside that are over for all, and delete from those that are over for some."""
+    for month, present in await _months(client, table.name):
         over = [workspace for workspace in present if cutoffs.is_over(workspace, int(month))]
         if month == "197001" or not over:
             continue
-        if table.name == "thread_traces":
-            for of_threads in ("threads", "thread_previews"):
-                await _mutate(client, THREADS_BEFORE, of_threads, {"month": month, "over": over})
-        within = "_partition_id = {month:String} AND workspace IN {over:Array(String)}"
-        which = {"month": month, "over": over}
-        await _note(client, table, within, which, reaches)
         if len(over) == len(present):
-            drop = f"ALTER TABLE {client.stored(table.name)} DROP PARTITION ID {{month:String}}"
-            await client.command(drop, {"month": month})
-            dropped.partitions += 1
+            move = f"MOVE PARTITION ID {{month:String}} TO TABLE {client.named(aside(table.name))}"
+            await client.command(f"ALTER TABLE {client.stored(table.name)} {move}", {"month": month})
         else:
-            dropped.rows += await _count(client, table.name, within, which)
-            part = "IN PARTITION ID {month:String} WHERE workspace IN {over:Array(String)}"
-            await _mutate(client, part, table.name, which)
+            which = {"month": month, "over": over}
+            await _forget_threads(client, table, table.name, which)
+            await _delete(client, replace(table, condition=WITHIN), which, reaches, dropped, month=month)
+
+
+async def _end_months(
+    client: ClickHouse,
+    cutoffs: Cutoffs,
+    reaches: Mapping[str, Reach],
+    table: Expiring,
+    dropped: Dropped,
+) -> None:
+    """Drop the months that were set aside, now or by a run that was cut off.
+
+    A workspace that keeps them may have said something between the look and the move: that goes back. Nothing comes in
+    after the note, since sinks do not write here, and only one of them drops months (`watch`).
+    """
+    source = aside(table.name)
+    for month, present in await _months(client, source):
+        over = [workspace for workspace in present if cutoffs.is_over(workspace, int(month))]
+        which = {"month": month, "over": over}
+        await _forget_threads(client, table, source, which)
+        await _note(client, replace(table, name=source), WITHIN, which, reaches)
+        if len(over) < len(present):
+            back = PUT_BACK.replace("__TABLE__", table.name).replace("__ASIDE__", source)
+            await client.command(back, which, settings=_insert())
+        await client.command(
+            f"ALTER TABLE {client.stored(source)} DROP PARTITION ID {{month:String}}", {"month": month}
+        )
+        dropped.partitions += bool(over)
+
+
+async def _months(client: ClickHouse, table: str) -> list[tuple[str, list[str]]]:
+    """Return the months of a table, as yyyymm, the oldest first, each with the workspaces that have rows in it."""
+    select = "SELECT _partition_id AS month, groupUniqArray(workspace) AS present"
+    rows = await client.rows(f"{select} FROM {table} GROUP BY month ORDER BY month")
+    return [(row["month"], row["present"]) for row in rows]
+
+
+async def _forget_threads(client: ClickHouse, table: Expiring, source: str, which: Mapping[str, object]) -> None:
+    """Delete the folded rows of threads that count traces of a month of `source`, if it has traces by thread."""
+    if table.name == "thread_traces":
+        for of_threads in ("threads", "thread_previews"):
+            await _mutate(client, THREADS_BEFORE.replace("__TABLE__", source), of_threads, which)
 
 
 async def _delete(
@@ -134,12 +171,25 @@ async def _delete(
     parameters: Mapping[str, object],
     reaches: Mapping[str, Reach],
     dropped: Dropped,
+    *,
+    month: str = "",
 ) -> None:
+    """Delete rows of any month, or of one; of events those whose places are noted.
+
+    What was stored since the note has none yet: it waits for the next run, or it would be taken for lost.
+    """
     found = await _count(client, rows.name, rows.condition, parameters)
-    if found:
-        await _note(client, rows, rows.condition, parameters, reaches)
-        await _mutate(client, f"WHERE {rows.condition}", rows.name, parameters)
-        dropped.rows += found
+    if not found:
+        return
+    await _note(client, rows, rows.condition, parameters, reaches)
+    condition = rows.condition
+    if rows.topic:
+        condition = f"({condition}) AND {IS_NOTED}"
+        parameters = {**parameters, **_place(rows.topic, reaches[rows.topic])}
+    await _mutate(
+        client, f"{'IN PARTITION ID {month:String} ' if month else ''}WHERE {condition}", rows.name, parameters
+    )
+    dropped.rows += found
 
 
 async def _note(
@@ -150,17 +200,19 @@ async def _note(
     reaches: Mapping[str, Reach],
 ) -> None:
     """Note the places of rows of a table of events that Kafka still has, and of what its dead letters hold."""
-    if not table.topic:
+    if not table.topic or table.are_copies:
         return
-    reach = reaches[table.topic]
     sql = NOTE_PLACES.replace("__TABLE__", table.name).replace("__CONDITION__", condition)
-    place = {"topic": table.topic, "log": reach.log_id, "begins": list(reach.begins)}
-    await client.command(sql, {**parameters, **place}, settings=_insert())
+    await client.command(sql, {**parameters, **_place(table.topic, reaches[table.topic])}, settings=_insert())
     if table.name == "dead_letters":
         for topic, other in reaches.items():
             sql = NOTE_ORIGINS.replace("__CONDITION__", condition)
-            place = {"topic": topic, "log": other.log_id, "begins": list(other.begins)}
-            await client.command(sql, {**parameters, **place}, settings=_insert())
+            await client.command(sql, {**parameters, **_place(topic, other)}, settings=_insert())
+
+
+def _place(topic: str, reach: Reach) -> dict[str, object]:
+    """Return what the SQL of places binds."""
+    return {"topic": topic, "log": reach.log_id, "begins": list(reach.begins)}
 
 
 async def _count(client: ClickHouse, table: str, condition: str, parameters: Mapping[str, object]) -> int:
@@ -179,7 +231,7 @@ async def _mutate(client: ClickHouse, which: str, table: str, parameters: Mappin
 async def _forget_places(client: ClickHouse, reaches: Mapping[str, Reach]) -> None:
     """Forget the places of deleted records that Kafka has not any more."""
     for topic, reach in reaches.items():
-        parameters = {"topic": topic, "log": reach.log_id, "begins": list(reach.begins)}
+        parameters = _place(topic, reach)
         if await _count(client, "deleted_places", FORGET_PLACES, parameters):
             await _mutate(client, f"WHERE {FORGET_PLACES}", "deleted_places", parameters)
 

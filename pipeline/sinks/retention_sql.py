@@ -11,11 +11,15 @@ from pipeline.topics import ANNOTATIONS, DEAD_LETTERS, SCORES, SPANS, THREADS, T
 
 @dataclass(frozen=True, slots=True)
 class Expiring:
-    """A table with rows that expire; `condition` says which, where they are not whole months. Events have a topic."""
+    """A table with rows that expire; `condition` says which, where they are not whole months. Events have a topic.
+
+    Copies of events go with the events, not before: the events are found by them.
+    """
 
     name: str
     topic: str = ""
     condition: str = ""
+    are_copies: bool = False
 
 
 MONTHS: Final = (
@@ -29,6 +33,11 @@ MONTHS: Final = (
 )
 """Tables that are divided by the month of an id. Each is asked for its own months: who folds while a month is dropped
 may put a row back."""
+
+
+def aside(table: str) -> str:
+    """Return the table in which months of `table` wait for their end."""
+    return f"expiring_{table}"
 
 
 def _cutoff(workspace: str = "workspace") -> str:
@@ -69,7 +78,7 @@ TIMELESS: Final = (
     Expiring("trace_events", TRACES.name, f"{_NO_TIME} AND (workspace, toUInt128(id)) IN {_TRACES}"),
     Expiring("traces", condition=f"{_NO_TIME} AND (workspace, toUInt128(id)) IN {_TRACES}"),
     Expiring("thread_traces", condition=f"{_NO_TIME} AND (workspace, toUInt128(id)) IN {_TRACES}"),
-    Expiring("trace_fields", condition=f"{_NO_TIME} AND (workspace, toUInt128(id)) IN {_TRACES}"),
+    Expiring("trace_fields", TRACES.name, f"{_NO_TIME} AND (workspace, toUInt128(id)) IN {_TRACES}", are_copies=True),
     Expiring("spans", condition=f"{_NO_TIME} AND (workspace, toUInt128(trace_id)) IN {_OF_SPANS}"),
     Expiring("span_events", SPANS.name, f"{_NO_TIME} AND (workspace, toUInt128(trace_id)) IN {_OF_SPANS}"),
     Expiring(
@@ -102,16 +111,25 @@ BY_ROW: Final = (
 """What belongs to a thread goes when all of its traces have gone and its sessions are past the cutoff."""
 
 THREADS_BEFORE: Final = f"""WHERE ({_KEY}) IN (
-    SELECT {_KEY} FROM thread_traces WHERE _partition_id = {{month:String}} AND workspace IN {{over:Array(String)}}
+    SELECT {_KEY} FROM __TABLE__ WHERE _partition_id = {{month:String}} AND workspace IN {{over:Array(String)}}
 )"""
-"""Rows of threads that count traces which are about to go: other rows could not win against them."""
+"""Rows of threads that count traces of `__TABLE__` which are about to go: other rows could not win against them."""
 WITHOUT_ROW: Final = f"SELECT DISTINCT {_KEY} FROM thread_traces WHERE ({_KEY}) NOT IN (SELECT {_KEY} FROM threads)"
+
+WITHIN: Final = "_partition_id = {month:String} AND workspace IN {over:Array(String)}"
+PUT_BACK: Final = """
+INSERT INTO __TABLE__
+SELECT * FROM __ASIDE__ WHERE _partition_id = {month:String} AND workspace NOT IN {over:Array(String)}"""
 
 _KEPT_BY_KAFKA: Final = "log_id = {log:UUID} AND log_offset >= {begins:Array(UInt64)}[log_partition + 1]"
 NOTE_PLACES: Final = f"""
 INSERT INTO deleted_places (topic, log_id, log_partition, log_offset, reason)
 SELECT DISTINCT {{topic:String}}, log_id, log_partition, log_offset, 'retention'
 FROM __TABLE__ WHERE __CONDITION__ AND {_KEPT_BY_KAFKA}"""
+IS_NOTED: Final = f"""(NOT ({_KEPT_BY_KAFKA}) OR (log_partition, log_offset) IN (
+    SELECT log_partition, log_offset FROM deleted_places WHERE topic = {{topic:String}} AND log_id = {{log:UUID}}
+))"""
+"""Rows that nobody can take for lost once they are gone."""
 NOTE_ORIGINS: Final = f"""
 INSERT INTO deleted_places (topic, log_id, log_partition, log_offset, reason)
 SELECT DISTINCT {{topic:String}}, log_id, log_partition, log_offset, 'retention'

@@ -30,12 +30,23 @@ _LOG: Final = logger(__name__)
 
 
 class Writer:
-    """Writes the batches of one table, one after another. It tries for ever while storage or broker are away."""
+    """Writes the batches of one table, one after another. It tries for ever while storage or broker are away.
+
+    `run` tells a replay from what stored the same records before: they are inserted once more.
+    """
 
     def __init__(
-        self, table: Table, client: ClickHouse, producer: EventProducer, clock: Clock, settings: SinksSettings
+        self,
+        table: Table,
+        client: ClickHouse,
+        producer: EventProducer,
+        clock: Clock,
+        settings: SinksSettings,
+        *,
+        run: str = "",
     ) -> None:
         self.table: Final = table
+        self._run: Final = run
         self._client: Final = client
         self._producer: Final = producer
         self._clock: Final = clock
@@ -126,7 +137,7 @@ class Writer:
     async def _insert(self, covered: Covered, lines: Iterable[bytes]) -> None:
         table = self.table.name
         started = self._clock.monotonic()
-        await insert_rows(self._client, self.table, covered, lines)
+        await insert_rows(self._client, self.table, covered, lines, run=self._run)
         metrics.SINKS_BATCH_ROWS.labels(table).observe(covered.rows)
         metrics.SINKS_FLUSH_SECONDS.labels(table).observe(self._clock.monotonic() - started)
         metrics.SINKS_FLUSHES.labels(table, "stored").inc()
@@ -158,7 +169,7 @@ class Writer:
         if batch.replays:
             markers = markers_of(batch.topic, batch.log_id, batch.replays)
             covered = covering(batch.log_id, batch.topic, markers)
-            await insert_rows(self._client, CONTROLS, covered, [joined(markers)])
+            await insert_rows(self._client, CONTROLS, covered, [joined(markers)], run=self._run)
         if batch.skips:
             await insert_skips(self._client, batch.topic, batch.log_id, batch.skips)
 

@@ -109,8 +109,8 @@ class Log:
         """Return the model id of a thread of this project."""
         return thread_model_id(self.project, thread_id)
 
-    async def store(self, client: ClickHouse) -> None:
-        """Insert what was said since the last time, and fold it."""
+    async def store(self, client: ClickHouse, *, folding: bool = True) -> None:
+        """Insert what was said since the last time, and fold it, as a sink does next."""
         by_table: dict[str, list[tuple[Place, bytes]]] = {}
         for offset, event in self._events:
             place = Place(0, offset, event.received_at_us // 1000)
@@ -119,7 +119,8 @@ class Log:
         for table, rows in by_table.items():
             written = await client.insert_lines(table, [line for _, line in rows], token=None)
             assert written >= len(rows), "views count too, so it may be more"
-            await fold(client, table, covering(self.log_id, table, [place for place, _ in rows]))
+            if folding:
+                await fold(client, table, covering(self.log_id, table, [place for place, _ in rows]))
 
     def _line(self, place: Place, event: Event) -> bytes:
         row: Mapping[str, Any] = msgspec.json.decode(msgspec.json.encode(event))

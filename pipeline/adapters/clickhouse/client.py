@@ -147,6 +147,10 @@ class ClickHouse:
         """Return what follows TABLE in a statement that changes rows or parts of `table`, wherever they are."""
         return cluster.stored(table, self.settings.cluster)
 
+    def named(self, table: str) -> str:
+        """Return the full name under which a node keeps its rows of `table`, where a statement names a second table."""
+        return cluster.named(table, self.settings.cluster, self.settings.database)
+
     async def _connected(self) -> Any:
         async with self._connecting:
             if self._client is None:

@@ -63,6 +63,7 @@ _CREATE: Final = re.compile(
     re.DOTALL,
 )
 _CREATE_PASSING: Final = re.compile(r"CREATE TABLE IF NOT EXISTS (?P<name>\w+)(?P<rest>.*\bENGINE = Null)", re.DOTALL)
+_CREATE_TWIN: Final = re.compile(r"CREATE TABLE IF NOT EXISTS (?P<name>\w+) AS (?P<of>\w+)")
 _VIEW: Final = re.compile(r"CREATE MATERIALIZED VIEW IF NOT EXISTS (?P<name>\w+) (?P<select>TO \w+ AS\b.*)", re.DOTALL)
 _VIEW_QUERY: Final = re.compile(r"ALTER TABLE (?P<name>\w+) (?P<select>MODIFY QUERY\b.*)", re.DOTALL)
 _ALTER: Final = re.compile(r"ALTER TABLE (?P<name>\w+)(?P<change>.*)", re.DOTALL)
@@ -78,6 +79,14 @@ def local(table: str) -> str:
 def stored(table: str, cluster: str) -> str:
     """Return what follows TABLE in a statement that changes rows or parts of `table`, wherever they are."""
     return f"{local(table)} ON CLUSTER {_quoted(cluster)}" if cluster else table
+
+
+def named(table: str, cluster: str, database: str) -> str:
+    """Return the full name under which a node keeps its rows of `table`, where a statement names a second table.
+
+    The default database of a statement to a cluster is not that of the client, but each node's own.
+    """
+    return f"`{database}`.{local(table) if cluster else table}"
 
 
 def on_cluster(cluster: str) -> str:
@@ -102,6 +111,10 @@ def rendered(statement: str, cluster: str) -> Iterator[str]:
         yield from _created(found, cluster)
     elif (found := _CREATE_PASSING.fullmatch(statement)) and found["name"] in PASSING:
         yield f"CREATE TABLE IF NOT EXISTS {found['name']}{on_cluster(cluster)}{found['rest']}"
+    elif found := _CREATE_TWIN.fullmatch(statement):
+        # The engine comes along: it keeps its replicas under {uuid}, which is another one for each table.
+        yield f"CREATE TABLE IF NOT EXISTS {local(found['name'])}{on_cluster(cluster)} AS {local(found['of'])}"
+        yield _distributed(found["name"], found["of"], cluster)
     elif found := _VIEW.fullmatch(statement):
         yield f"CREATE MATERIALIZED VIEW IF NOT EXISTS {found['name']}{on_cluster(cluster)} {_of_shard(found)}"
     elif found := _VIEW_QUERY.fullmatch(statement):
@@ -131,8 +144,13 @@ def _created(found: re.Match[str], cluster: str) -> Iterator[str]:
     engine = f"ENGINE = Replicated{found['engine']}({arguments})"
     yield f"CREATE TABLE IF NOT EXISTS {local(name)}{here}{found['columns']}{engine}{found['rest']}"
     if name in SHARDED_BY:
-        distributed = f"Distributed({_quoted(cluster)}, currentDatabase(), {local(name)}, {SHARDED_BY[name]})"
-        yield f"CREATE TABLE IF NOT EXISTS {name}{here} AS {local(name)} ENGINE = {distributed}"
+        yield _distributed(name, name, cluster)
+
+
+def _distributed(name: str, like: str, cluster: str) -> str:
+    """Return the statement for the table that reads and writes all shards of `name`, sharded as `like` is."""
+    engine = f"Distributed({_quoted(cluster)}, currentDatabase(), {local(name)}, {SHARDED_BY[like]})"
+    return f"CREATE TABLE IF NOT EXISTS {name}{on_cluster(cluster)} AS {local(name)} ENGINE = {engine}"
 
 
 def _quoted(cluster: str) -> str:

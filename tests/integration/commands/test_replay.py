@@ -1,9 +1,12 @@
 """A range of the log stored once more, and the folded tables made anew, beside what was there before."""
 
 import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import uuid_utils.compat as uuids
+from aiokafka import AIOKafkaProducer
 
 from pipeline.events.identity import NIL_ID, thread_model_id
 from pipeline.events.spans import SpanEvent
@@ -17,6 +20,7 @@ from tests.support.installation import PARTITIONS, Installation
 TABLES = ("trace_events", "trace_fields", "traces")
 FOLDED = ("traces", "spans", "thread_traces", "thread_sessions", "threads")
 
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 _LARGEST = dict.fromkeys(FOLDED, "99 AS events, 'lie' AS environment") | {"thread_sessions": "99 AS changed_at_us"}
 
 
@@ -95,3 +99,46 @@ async def test_a_range_is_stored_once_more_and_folded_tables_are_made_anew_with_
     assert sink.returncode is None
     balances = await balance_all(installation.kafka, installation.client)
     assert all(balance.gap == 0 for balance in balances)
+
+
+async def append(installation: Installation, spans: list[SpanEvent], at_seconds: Sequence[int]) -> None:
+    """Append spans to one partition, each at so many seconds after BEGAN."""
+    producer = AIOKafkaProducer(bootstrap_servers=installation.kafka.bootstrap, acks="all")
+    await producer.start()
+    try:
+        for span, seconds in zip(spans, at_seconds, strict=True):
+            record = span.record()
+            await producer.send_and_wait(
+                SPANS.name, record.value, record.key, partition=0, headers=list(record.headers),
+                timestamp_ms=int((BEGAN.timestamp() + seconds) * 1000),
+            )  # fmt: skip
+    finally:
+        await producer.stop()
+
+
+async def test_a_replay_stores_its_rows_whatever_another_stored_between_the_same_offsets(
+    installation: Installation,
+) -> None:
+    async def replay(begin_seconds: int, end_seconds: int) -> int:
+        begin, end = (BEGAN + timedelta(seconds=seconds) for seconds in (begin_seconds, end_seconds))
+        bounds = ("--from", begin.isoformat(), "--to", end.isoformat())
+        return int((await run(installation, "replay", "--topic", "spans", *bounds))["records"])
+
+    async def offsets() -> list[int]:
+        rows = await installation.client.rows("SELECT log_offset AS at FROM span_events FINAL ORDER BY at")
+        return [row["at"] for row in rows]
+
+    # Stamps of several producers are in no order, so that a time leaves out records between others.
+    await append(installation, spans_of(turns(4)[:4]), (5, 1, 9, 5))
+
+    assert await replay(0, 6) == 3
+    assert await offsets() == [0, 1, 3]
+    assert await replay(5, 10) == 3
+    assert await offsets() == [0, 1, 2, 3]
+
+    # What was lost since is there again, although the same range was replayed before.
+    gone = "ALTER TABLE span_events DELETE WHERE log_offset = 1"
+    await installation.client.command(gone, settings={"mutations_sync": 2})
+    assert await offsets() == [0, 2, 3]
+    assert await replay(0, 6) == 3
+    assert await offsets() == [0, 1, 2, 3]

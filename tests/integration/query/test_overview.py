@@ -1,3 +1,5 @@
+import asyncio
+
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.adapters.clock import ManualClock
 from pipeline.query.overview import Series, Span, overview, span_of
@@ -5,7 +7,7 @@ from pipeline.query.reader import Reader, query_settings
 from pipeline.query.statement import Scope
 from pipeline.settings import ClickHouseSettings, QuerySettings
 from tests.support.reading import Reads
-from tests.support.stored import BEGAN_US, Log
+from tests.support.stored import BEGAN_US, SECOND_US, Log, uuid7_at
 
 STEP_SECONDS = 60
 
@@ -39,6 +41,45 @@ async def test_what_happened_is_counted_in_the_step_in_which_it_happened(
     assert found.open_threads == 0
     assert figures(found.dead_letters) == {"letters": [0, 0]}
     assert [value for value in figures(found.close_delay_ms)["p50"] if value is not None] == [0.0]
+
+
+async def test_a_score_counts_where_what_it_scores_lies(storage_port: int, log: Log, writer: ClickHouse) -> None:
+    sales, default = Log(log.workspace, "Sales"), Log(log.workspace, "Default Project")
+    sales.now_us, default.now_us = (BEGAN_US + seconds * SECOND_US for seconds in (60, 120))  # ids of their own
+    here, there, nowhere = log.trace("talk"), sales.trace("talk"), default.trace(project_id=None, project_name=None)
+    span_there = sales.span(here, project_id=None, project_name=None)
+    sales.trace(id=span_there, name="no span: a trace may have its id")
+    await asyncio.gather(*(each.store(writer) for each in (log, sales, default)))
+    # By those who name no project, or only the default one; by one who names it; and by one who was before the trace.
+    log.score("trace", here, "alone", "0.2")
+    log.score("trace", here, "alone", "0.4", author="two", project_id=default.project)
+    log.score("trace", here, "named", "1", project_id=log.project)
+    log.score("trace", here, "elsewhere", "1", project_id=sales.project)
+    sales.score("trace", there, "alone", "0.9")
+    default.score("trace", nowhere, "alone", "0.7")
+    default.score("trace", uuid7_at(default.now_us, 99), "early", "0.6", project_id=default.project)
+    default.score("trace", uuid7_at(default.now_us, 98), "early", "0.1")
+    sales.score("span", sales.span(there), "of span", "0.8")
+    default.score("span", span_there, "of span", "0.5")
+    await asyncio.gather(*(each.store(writer) for each in (log, sales, default)))
+
+    clock, settings = ManualClock(BEGAN_US + 300 * SECOND_US), QuerySettings()
+
+    async def scores_in(project: Log) -> dict[str, list[float]]:
+        async with ClickHouse(ClickHouseSettings(port=storage_port), query_settings=query_settings(settings)) as client:
+            scope = Scope(project.workspace, project.project)
+            found = await overview(Reader(client, settings, clock), clock, scope, Span(1, 3600))
+        return {each.name: [value for value in each.values if value is not None] for each in found.scores}
+
+    assert await scores_in(log) == {"alone": [0.3], "named": [1.0]}
+    assert await scores_in(sales) == {"alone": [0.9], "elsewhere": [1.0], "of span": [0.8]}
+    assert await scores_in(default) == {"alone": [0.7], "early": [0.6], "of span": [0.5]}
+
+    # The trace moves, and what names no project moves with it.
+    log.trace(id=here, event="patch", project_id=sales.project, project_name="Sales")
+    await log.store(writer)
+    assert await scores_in(log) == {"named": [1.0]}
+    assert (await scores_in(sales))["alone"] == [0.5]
 
 
 async def test_a_project_without_events_has_steps_without_anything(reads: Reads, log: Log) -> None:

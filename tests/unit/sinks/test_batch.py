@@ -3,7 +3,7 @@ from uuid import UUID
 import pytest
 
 from pipeline.sinks.batch import Batch, Limits, Lines, Poison, Run, Skip
-from pipeline.sinks.ranges import Span
+from pipeline.sinks.ranges import Span, covering
 from tests.support.log_records import LogRecord, run_of
 
 LIMITS = Limits(rows_max=3, bytes_max=100, age_seconds_max=1.0, idle_seconds_max=0.2)
@@ -144,3 +144,16 @@ def test_its_lines_are_those_of_its_rows_however_often_they_are_asked_for() -> N
 
     for _ in range(2):
         assert b"".join(lines).splitlines() == [one.line for one in filled.rows()]
+
+
+def test_the_same_rows_have_the_same_token_in_whatever_pieces_they_were_read() -> None:
+    whole, pieces, holed = batch(), batch(), batch()
+    whole.add(run_of(0, *(LogRecord(offset) for offset in (3, 5, 6))), 10.0)
+    for offset in (3, 5, 6):
+        pieces.add(run_of(0, LogRecord(offset)), 10.0)
+    holed.add(run_of(0, *(LogRecord(offset) for offset in (3, 4, 6))), 10.0)
+
+    token = whole.covered().token("x")
+    assert pieces.covered().token("x") == token
+    assert covering(UUID(int=1), "traces", whole.rows()).token("x") == token
+    assert holed.covered().token("x") != token

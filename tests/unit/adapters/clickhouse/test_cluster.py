@@ -3,7 +3,7 @@ import re
 import pytest
 
 from pipeline.adapters.clickhouse.client import ClickHouse
-from pipeline.adapters.clickhouse.cluster import EVERYWHERE, SHARDED_BY, of_every_node, rendered, stored
+from pipeline.adapters.clickhouse.cluster import EVERYWHERE, SHARDED_BY, named, of_every_node, rendered, stored
 from pipeline.adapters.clickhouse.migrations import declared, statements_of
 from pipeline.adapters.clickhouse.statements import split_statements
 from pipeline.errors import SchemaMismatch
@@ -51,6 +51,22 @@ def test_a_table_is_replicated_under_a_name_of_its_shard_and_read_under_its_own(
         "CREATE TABLE IF NOT EXISTS spans ON CLUSTER 'main' AS spans_local "
         "ENGINE = Distributed('main', currentDatabase(), spans_local, cityHash64(workspace, trace_id))"
     )
+
+
+def test_the_twin_of_a_table_is_replicated_and_sharded_as_that_is() -> None:
+    here, distributed = rendered("CREATE TABLE IF NOT EXISTS expiring_spans AS spans", "main")
+
+    assert here == "CREATE TABLE IF NOT EXISTS expiring_spans_local ON CLUSTER 'main' AS spans_local"
+    assert distributed == (
+        "CREATE TABLE IF NOT EXISTS expiring_spans ON CLUSTER 'main' AS expiring_spans_local "
+        "ENGINE = Distributed('main', currentDatabase(), expiring_spans_local, cityHash64(workspace, trace_id))"
+    )
+
+
+def test_a_second_table_is_named_with_its_database() -> None:
+    assert named("spans", "", "ours") == "`ours`.spans"
+    assert named("spans", "main", "ours") == "`ours`.spans_local"
+    assert ClickHouse(ClickHouseSettings(cluster="main")).named("spans") == "`threadline`.spans_local"
 
 
 def test_a_view_reads_its_shard_and_writes_to_all() -> None:
