@@ -21,6 +21,7 @@ from pipeline.adapters.web.caller import WORKSPACE_HEADER
 from pipeline.adapters.web.configuration import WorkspaceConfiguration
 from pipeline.adapters.web.failures import JsonBytes
 from pipeline.gateway.opik.annotations import CommentIds, CommentText, TagsUpdate, TagsUpdates
+from pipeline.gateway.opik.projects import ProjectChange
 from pipeline.gateway.opik.scores import EntityScore, ScoreFields, Unscore
 from pipeline.gateway.opik.spans import SpanCreate, SpanUpdate, SpanUpdates
 from pipeline.gateway.opik.threads import ThreadNames, ThreadScore, ThreadUnscore
@@ -94,6 +95,7 @@ BODIES: Final[Mapping[str, Any]] = {
     "POST /spans/{id}/feedback-scores/delete": Unscore,
     "POST /spans/search": Search,
     "POST /projects/retrieve": Naming,
+    "PATCH /projects/{id}": ProjectChange,
     "PUT /workspaces/configurations": WorkspaceConfiguration,
     "POST /automations/evaluators": RuleBody,
     "PATCH /automations/evaluators/{id}": RuleChange,
@@ -116,10 +118,10 @@ _PROJECT: Final = ("project_name", "project_id")
 _RANGE: Final = ("from_time", "to_time")
 _PAGE: Final = ("page", "size", "filters", "sorting", "search", "truncate", "exclude", *_RANGE)
 QUERIES: Final[Mapping[str, Sequence[str]]] = {
-    "GET /traces": (*_PROJECT, *_PAGE),
+    "GET /traces": (*_PROJECT, *_PAGE, "annotation_queue_id"),
     "GET /traces/{id}": ("truncate",),
     "GET /traces/exists": (*_PROJECT, "source", "thread_only"),
-    "GET /traces/threads": (*_PROJECT, *_PAGE),
+    "GET /traces/threads": (*_PROJECT, *_PAGE, "annotation_queue_id"),
     "GET /traces/threads/export": (*_PROJECT, "filter", "filters"),
     "GET /traces/threads/evaluations": (*_PROJECT, "thread_id"),
     "GET /traces/threads/live": ("project_id",),

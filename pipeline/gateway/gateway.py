@@ -11,6 +11,7 @@ from pipeline.gateway.enforcement import enforcement_of
 from pipeline.gateway.intake import Intake
 from pipeline.gateway.lookup import Lookup, Storage
 from pipeline.gateway.opik.annotations import Comments, Tags
+from pipeline.gateway.opik.projects import Projects
 from pipeline.gateway.opik.scores import Scores
 from pipeline.gateway.opik.spans import Spans
 from pipeline.gateway.opik.threads import Threads
@@ -70,7 +71,7 @@ class Gateway:
             *span_routes(Spans(intake), Scores(intake, "span"), Comments(intake, lookup, "span")),
             *([] if rules is None else rule_routes(Rules(intake, rules))),
             *otlp_routes(Export(intake)),
-            *other_routes(Workspaces(intake)),
+            *other_routes(Workspaces(intake), Projects(intake)),
         ]
 
     def routes(self) -> list[Route]:

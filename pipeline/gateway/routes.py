@@ -13,6 +13,7 @@ from starlette.routing import Route
 from pipeline.adapters.web.failures import answer_json
 from pipeline.errors import Unknown
 from pipeline.gateway.opik.annotations import Comments, Tags
+from pipeline.gateway.opik.projects import Projects
 from pipeline.gateway.opik.scores import Scores
 from pipeline.gateway.opik.spans import Spans
 from pipeline.gateway.opik.threads import Threads
@@ -89,12 +90,13 @@ def otlp_routes(export: Export) -> list[Route]:
     return [Route(path, export.traces, methods=["POST"]) for path in ("/v1/private/otel/v1/traces", "/v1/traces")]
 
 
-def other_routes(workspaces: Workspaces) -> list[Route]:
+def other_routes(workspaces: Workspaces, projects: Projects) -> list[Route]:
     """Return the routes that concern no single trace, span or thread."""
     return [
         Route("/is-alive/ping", ping, methods=["GET"]),
         Route(_CONFIGURATIONS, workspaces.configure, methods=["PUT"]),
         Route(_CONFIGURATIONS, workspaces.reset, methods=["DELETE"]),
+        Route("/v1/private/projects/{id}", projects.update, methods=["PATCH"]),
         Route("/v1/private/attachment/upload-start", refuse_attachment, methods=["POST"]),
     ]
 

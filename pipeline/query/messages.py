@@ -11,14 +11,13 @@ from uuid import UUID
 
 import msgspec
 
-from pipeline.query.payloads import Payload, Wanted, payloads, runs_of
+from pipeline.query.payloads import IMAGE_BEGINNINGS, IMAGES, Payload, Wanted, payloads, runs_of
 from pipeline.query.reader import Reader
 from pipeline.query.rows import raw
 from pipeline.query.statement import Scope
 
-_IMAGE: Final = re.compile(r'data:image/[^;"]*;base64,[A-Za-z0-9+/=]+')
-_IMAGE_MARK: Final = "data:image/"
-_SHOWN_IMAGE: Final = "[image]"
+_IMAGES: Final = tuple((re.compile(pattern), shown) for pattern, shown in IMAGES)
+_IMAGE_MARKS: Final = ("data:image/", *(f'"{beginning}' for beginning in IMAGE_BEGINNINGS))
 
 _PREVIEWS: Final = """
 SELECT first_trace, is_last, trace_id, trace_events, preview
@@ -95,4 +94,7 @@ async def _whole(
 
 
 def _shown(text: str, *, cut: bool) -> str:
-    return _IMAGE.sub(_SHOWN_IMAGE, text) if cut and _IMAGE_MARK in text else text
+    if cut and any(mark in text for mark in _IMAGE_MARKS):
+        for image, shown in _IMAGES:
+            text = image.sub(shown, text)
+    return text

@@ -85,7 +85,7 @@ def page_of(query: Mapping[str, str], *, rows_max: int) -> Page:
     return Page(
         number=_whole(query, "page", 1, PAGE_MAX),
         size=_whole(query, "size", PAGE_SIZE, rows_max),
-        filters=filters.decode(query["filters"]) if query.get("filters") else [],
+        filters=_filters(query),
         sorts=sorting.decode(query.get("sorting")),
         search=query.get("search") or None,
         between=range_of(query.get("from_time"), query.get("to_time")),
@@ -131,6 +131,13 @@ def range_of(from_time: str | None, to_time: str | None) -> TimeRange | None:
 def flag_of(query: Mapping[str, str], name: str) -> bool:
     """Tell whether the query string has `name` set to true."""
     return query.get(name, "").lower() == "true"
+
+
+def _filters(query: Mapping[str, str]) -> list[Filter]:
+    """Return the filters; what is asked of one annotation queue is the filter by that queue."""
+    given = filters.decode(query["filters"]) if query.get("filters") else []
+    queue = query.get("annotation_queue_id")
+    return [*given, Filter("annotation_queue_ids", "=", queue)] if queue else given
 
 
 def _whole(query: Mapping[str, str], name: str, otherwise: int, most: int) -> int:

@@ -19,11 +19,27 @@ CHUNK_BYTES_MAX: Final = 8 * 1024 * 1024
 CHUNK_ITEMS_MAX: Final = 2000
 _OTHERS_BYTES: Final = 1024  # what metadata and error are taken to weigh; their sizes are not kept
 
-_PICTURED: Final = """replaceRegexpAll(whole, 'data:image/[^;"]*;base64,[A-Za-z0-9+/=]+', '[image]')"""
+IMAGE_BEGINNINGS: Final = ("/9j/", "iVBORw0KGgo", "R0lGODlh", "R0lGODdh", "Qk", "SUkq", "TU0A", "UklGR")
+"""How JPEG, PNG, GIF, BMP, TIFF and WebP begin in base64."""
+IMAGES: Final = (
+    (r'data:image/[^;"]*;base64,[A-Za-z0-9+/=]+', "[image]"),
+    (rf'"(?:{"|".join(IMAGE_BEGINNINGS)})[A-Za-z0-9+/]{{64,}}={{0,2}}"', '"[image]"'),
+)
+"""What is an image in base64, for RE2 and Python alike, and what stands for it: a data URL anywhere, and a string that
+is nothing else, as several model APIs want it; no word is as long."""
+
+
+def _pictured(text: str) -> str:
+    """Return the SQL of `text` without images."""
+    for pattern, shown in IMAGES:
+        text = f"replaceRegexpAll({text}, '{pattern}', '{shown}')"
+    return text
+
+
 _SHOWN: Final = f"""
     multiIf(
         NOT {{truncate:Bool}}, whole,
-        lengthUTF8({_PICTURED} AS pictured_whole) <= 10001, pictured_whole,
+        lengthUTF8({_pictured("whole")} AS pictured_whole) <= 10001, pictured_whole,
         startsWith(pictured_whole, '"'), toJSONString(leftUTF8(JSONExtractString(pictured_whole), 10001)),
         toJSONString(leftUTF8(pictured_whole, 10001))
     )"""

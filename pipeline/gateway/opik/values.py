@@ -29,7 +29,8 @@ _NINE_PLACES: Final = Decimal("0.000000001")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NULLS: Final = frozenset({"", "null"})
 _COUNTS: Final = msgspec.json.Decoder(dict[str, Raw])
-_WHOLE_NUMBER: Final = re.compile(rb"-?\d{1,19}")
+_WHOLE_NUMBER: Final = re.compile(rb"(-?\d{1,19})(?:\.0{1,9})?")
+"""Floats of Python with a whole value end with `.0`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +103,10 @@ def counts(raw: Raw) -> dict[str, int]:
         return {}
     taken: dict[str, int] = {}
     for name, value in given.items():
-        digits = bytes(value)
-        if _WHOLE_NUMBER.fullmatch(digits) and abs(number := int(digits)) <= COUNT_MAX:
+        number_text = bytes(value)
+        if (whole := _WHOLE_NUMBER.fullmatch(number_text)) and abs(number := int(whole[1])) <= COUNT_MAX:
             taken[name] = number
-        elif digits != b"null":
+        elif number_text != b"null":
             GATEWAY_USAGE_SKIPPED.inc()
     return taken
 

@@ -9,9 +9,11 @@ async def test_messages_longer_than_their_preview_are_given_whole_or_cut_as_aske
     log: Log, writer: ClickHouse, reads: Reads
 ) -> None:
     image = "data:image/png;base64,iVBORw0KGgo="
+    bare = "/9j/" + "A" * 70 + "=="
     log.trace("edge", input="é" * 998, output="é" * 999)  # with its quotes the second one is longer than a preview
     log.trace("long", input={"text": "ab" * 600}, output="é" * 20_000)
     log.trace("picture", input={"url": image}, output="x" * 1200 + image)
+    log.trace("bare picture", input={"data": bare, "word": "Qknead"}, output=["x" * 1200, bare])
     await log.store(writer)
 
     async def thread(name: str, *, truncate: bool) -> tuple[Any, Any]:
@@ -24,6 +26,11 @@ async def test_messages_longer_than_their_preview_are_given_whole_or_cut_as_aske
     assert await thread("long", truncate=True) == ({"text": "ab" * 600}, "é" * 10_001)
     assert await thread("picture", truncate=False) == ({"url": image}, "x" * 1200 + image)
     assert await thread("picture", truncate=True) == ({"url": "[image]"}, "x" * 1200 + "[image]")
+    assert await thread("bare picture", truncate=False) == ({"data": bare, "word": "Qknead"}, ["x" * 1200, bare])
+    assert await thread("bare picture", truncate=True) == (
+        {"data": "[image]", "word": "Qknead"},
+        ["x" * 1200, "[image]"],
+    )
 
 
 async def test_a_preview_that_is_missing_or_of_another_state_of_its_trace_is_not_shown(

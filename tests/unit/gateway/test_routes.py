@@ -38,6 +38,7 @@ WRITES = [
     ("PATCH", "/traces/threads/batch"),
     ("PATCH", f"/traces/threads/{ID}"),
     *((method, f"{entity}{path}") for entity in ("/traces", "/traces/threads", "/spans") for method, path in COMMENTS),
+    ("PATCH", f"/projects/{ID}"),
     ("PUT", "/workspaces/configurations"),
     ("DELETE", "/workspaces/configurations"),
     ("POST", "/automations/evaluators"),

@@ -25,6 +25,15 @@ def test_a_page_is_what_the_query_string_says() -> None:
     assert (page.filters[0].field, page.sorts[0].field) == ("id", "id")
 
 
+def test_the_page_of_an_annotation_queue_is_filtered_by_it() -> None:
+    page = page_of({"annotation_queue_id": "q", "filters": '[{"field":"id","operator":"=","value":"x"}]'}, rows_max=100)
+
+    assert [(given.field, given.operator, given.text) for given in page.filters] == [
+        ("id", "=", "x"),
+        ("annotation_queue_ids", "=", "q"),
+    ]
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -71,6 +71,7 @@ NEEDS = {
         f"POST {BASE}/traces/threads/delete",
         f"PUT {BASE}/workspaces/configurations",
         f"DELETE {BASE}/workspaces/configurations",
+        f"PATCH {BASE}/projects/{{id}}",
         f"POST {BASE}/automations/evaluators",
         f"POST {BASE}/automations/evaluators/delete",
         f"PATCH {BASE}/automations/evaluators/{{id}}",

@@ -102,19 +102,19 @@ async def test_what_a_create_may_leave_out_or_say_oddly(fields: dict[str, Any], 
     assert await row_of(a_trace(**fields)) == {**BARE, **row}
 
 
-async def test_payloads_are_the_producers_bytes() -> None:
-    payload = b'{ "b":1.00,\t"a":1e5, "b":"\\u00e9\\/" }'
+async def test_payloads_are_the_producers_bytes_but_for_needless_escapes() -> None:
+    payload = b'{ "b":1.00,\t"a":1e5, "b":"\\u00e9\\/\\u0022" }'
     row = await row_of(b'{"id":"%b","start_time":"%b","input":%b}' % (ID.encode(), START.encode(), payload))
 
-    assert row["input"] == payload.decode()
+    assert row["input"] == payload.decode().replace("\\u00e9", "é")
 
 
 @pytest.mark.parametrize(
     ("escaped", "name", "payload"),
     [
-        (rb"a\u0000b", "a\ufffdb", r'"a\ufffdb"'),
-        (rb"\ud800", "\ufffd", r'"\ufffd"'),
-        (rb"\ud83d\ude00", "\U0001f600", r'"\ud83d\ude00"'),
+        (rb"a\u0000b", "a\ufffdb", '"a\ufffdb"'),
+        (rb"\ud800", "\ufffd", '"\ufffd"'),
+        (rb"\ud83d\ude00", "\U0001f600", '"\U0001f600"'),
         (b"a\0b", "a\ufffdb", '"a\ufffdb"'),
         (b"\xff", "\ufffd", '"\ufffd"'),
         (rb"\\u0000", r"\u0000", r'"\\u0000"'),
