@@ -10,12 +10,14 @@ fails when the last block is written (too many partitions, a constraint) is swal
 
 import fcntl
 import importlib
+import os
 import shutil
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Final
+from urllib.parse import urlencode
 
 from pipeline.errors import InvalidSettings
 from pipeline.local.clickhouse.failures import EngineFailed
@@ -23,6 +25,11 @@ from pipeline.local.clickhouse.wire import Progress
 
 # chDB starts as clickhouse-local, which differs from a server in these.
 _SERVER_SETTINGS: Final = {"implicit_select": "0", "allow_introspection_functions": "0"}
+_MERGING: Final = {
+    "background_pool_size": max(1, (os.cpu_count() or 1) // 2),
+    "background_merges_mutations_scheduling_policy": "shortest_task_first",
+}
+"""At most half of the cores merge at a time: three large merges at once made everything else wait for 10 s."""
 _MARK: Final = "log_comment"  # a setting that shows in system.processes: by it a running query is found
 
 
@@ -61,7 +68,7 @@ class Engine:
 
     def connect(self) -> "Connection":
         """Return a new connection with a server's settings."""
-        return Connection(self._native.connect(str(self.path)))
+        return Connection(self._native.connect(f"{self.path}?{urlencode(_MERGING)}"))
 
     def cancel(self, mark: str) -> None:
         """Ask the queries that run under `mark` to stop; they fail with QUERY_WAS_CANCELLED."""

@@ -166,17 +166,20 @@ function Flow({ projectId, thread, turns, total, more, reload, scoreNames }) {
     place.current.atEnd = node.scrollHeight - node.scrollTop - node.clientHeight < NEAR_END_PIXELS;
     place.current.height = node.scrollHeight;
   };
+  // One flat list: a turn and the gap before it as a list of their own would have no key, and all be drawn anew when
+  // earlier ones come in.
   return html`
     <div class="flow" ref=${box} onScroll=${scrolled} tabindex="0" role="log" aria-label="Messages">
       <div class="flow-inner">
         ${total > turns.length && html`<button type="button" class="more" onClick=${more}>
           Show earlier turns (${number(total - turns.length)} more)</button>`}
-        ${turns.map((turn, at) => html`
-          <${Gap} key=${`gap ${turn.id}`} before=${turns[at - 1]} turn=${turn} />
-          <${Entry} key=${turn.id} turn=${turn} projectId=${projectId} isFirst=${at === 0 && total === turns.length}
-            isCurrent=${turn.id === chosen} isAwaited=${thread.status === "active"} choose=${() => setCurrent(turn.id)} reload=${reload}
-              scoreNames=${scoreNames}
-            arm=${(id, given) => { acts.current.set(id, given); return () => acts.current.delete(id); }} />`)}
+        ${turns.flatMap((turn, at) => [
+          html`<${Gap} key=${`gap ${turn.id}`} before=${turns[at - 1]} turn=${turn} />`,
+          html`<${Entry} key=${turn.id} turn=${turn} projectId=${projectId} isFirst=${at === 0 && total === turns.length}
+            isCurrent=${turn.id === chosen} isAwaited=${thread.status === "active"} choose=${() => setCurrent(turn.id)}
+            reload=${reload} scoreNames=${scoreNames}
+            arm=${(id, given) => { acts.current.set(id, given); return () => acts.current.delete(id); }} />`,
+        ])}
         ${thread.status === "inactive" && html`<p class="divider">inactive</p>`}
       </div>
     </div>`;
