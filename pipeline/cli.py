@@ -382,7 +382,7 @@ def bench_gateway(*, as_json: bool, quick: bool) -> None:
 @bench.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
 @click.option("--quick", is_flag=True, help="20 s of load instead of 60.")
-@click.option("--rate", type=click.IntRange(min=1000), default=None, help="Traces a second.  [default: 8,500]")
+@click.option("--rate", type=click.IntRange(min=1000), default=None, help="Traces a second.  [default: 8,300]")
 def e2e(*, as_json: bool, quick: bool, rate: int | None) -> None:
     """Run the whole stack under a steady load: from a request to a readable row, and CPU by stage."""
     from pipeline.commands.bench import e2e as command  # noqa: PLC0415
