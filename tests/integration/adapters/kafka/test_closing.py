@@ -14,6 +14,7 @@ from pipeline.events.envelope import Record, headers_of
 from pipeline.settings import KafkaSettings
 from pipeline.topics import TRACES
 from tests.integration.adapters.kafka.conftest import Broker
+from tests.support.waiting import eventually
 
 FETCH_FAILS_SECONDS = 0.5
 STOP_SECONDS_MAX = 120.0
@@ -26,12 +27,18 @@ async def consumer(settings: KafkaSettings) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
     )
-    await consumer.start()
-    consumer.assign([TopicPartition(TRACES.name, 0)])
-    assert await consumer.getmany(timeout_ms=100) == {}
-    assert is_connected(consumer)
-    yield consumer
-    await consumer._client.close()
+
+    async def fetched_from() -> bool:
+        assert await consumer.getmany(timeout_ms=100) == {}
+        return is_connected(consumer)
+
+    try:
+        await consumer.start()
+        consumer.assign([TopicPartition(TRACES.name, 0)])
+        await eventually(fetched_from, bool)
+        yield consumer
+    finally:
+        await close_consumer(consumer)
 
 
 def is_connected(consumer: AIOKafkaConsumer) -> bool:
