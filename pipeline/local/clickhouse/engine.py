@@ -27,7 +27,6 @@ from pipeline.local.clickhouse.wire import Progress
 _SERVER_SETTINGS: Final = {"implicit_select": "0", "allow_introspection_functions": "0"}
 _MERGING: Final = {
     "background_pool_size": max(1, (os.cpu_count() or 1) // 2),
-    "background_merges_mutations_scheduling_policy": "shortest_task_first",
 }
 """At most half of the cores merge at a time: three large merges at once made everything else wait for 10 s."""
 _MARK: Final = "log_comment"  # a setting that shows in system.processes: by it a running query is found
