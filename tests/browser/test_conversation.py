@@ -167,6 +167,23 @@ def test_five_hundred_turns_are_read_from_the_end_and_back(api: Api, open_page: 
     expect(messages.get_by_text("answer 0", exact=True)).to_be_in_viewport()
 
 
+SCROLL_UP_AND_DRAW = """async () => {
+    const flow = document.querySelector(".flow");
+    flow.scrollTop = 0;
+    document.querySelector(".turn").click();
+    for (let frame = 0; frame < 3; frame += 1) await new Promise(requestAnimationFrame);
+    return flow.scrollTop;
+}"""
+
+
+def test_who_scrolls_up_while_something_is_drawn_is_not_taken_back_to_the_end(api: Api, open_page: Open) -> None:
+    api.log("up", *[(f"question {turn}", f"answer {turn}") for turn in range(30)])
+    page = open_page(thread="up")
+    expect(page.get_by_text("answer 29", exact=True)).to_be_in_viewport()
+
+    assert page.evaluate(SCROLL_UP_AND_DRAW) == 0
+
+
 def test_new_turns_appear_and_gaps_are_said(api: Api, open_page: Open) -> None:
     api.log("goes on", ("One", "1"), ("Two", "2"))
     page = open_page(thread="goes on")

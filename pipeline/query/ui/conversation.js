@@ -134,7 +134,7 @@ function Flow({ projectId, thread, turns, total, more, reload, scoreNames }) {
   const box = useRef();
   const acts = useRef(new Map());
   const [current, setCurrent] = useState(null);
-  const place = useRef({ atEnd: true, height: 0, first: null });
+  const place = useRef({ atEnd: true, top: 0, height: 0, first: null });
   const chosen = turns.some((turn) => turn.id === current) ? current : turns.at(-1)?.id;
   const step = (by) => {
     const at = turns.findIndex((turn) => turn.id === chosen) + by;
@@ -150,20 +150,26 @@ function Flow({ projectId, thread, turns, total, more, reload, scoreNames }) {
   // Earlier turns come in above without moving what is read; new ones are followed by whoever is at the end.
   useLayoutEffect(() => {
     const node = box.current;
-    const { atEnd, height, first } = place.current;
+    const { height, first } = place.current;
+    const atEnd = stays(node, place.current);
     if (atEnd) node.scrollTop = node.scrollHeight;
     else if (first !== turns[0]?.id) node.scrollTop += node.scrollHeight - height;
-    place.current = { atEnd, height: node.scrollHeight, first: turns[0]?.id };
+    place.current = { atEnd, top: node.scrollTop, height: node.scrollHeight, first: turns[0]?.id };
   });
   useEffect(() => {
     // What is drawn late, or grows, pushes the end down: who was there stays there.
     const node = box.current;
-    const watch = new ResizeObserver(() => { if (place.current.atEnd) node.scrollTop = node.scrollHeight; });
+    const watch = new ResizeObserver(() => {
+      if (!stays(node, place.current)) return;
+      node.scrollTop = node.scrollHeight;
+      place.current.top = node.scrollTop;
+    });
     watch.observe(node.firstElementChild);
     return () => watch.disconnect();
   }, []);
   const scrolled = ({ currentTarget: node }) => {
-    place.current.atEnd = node.scrollHeight - node.scrollTop - node.clientHeight < NEAR_END_PIXELS;
+    place.current.atEnd = isNearEnd(node);
+    place.current.top = node.scrollTop;
     place.current.height = node.scrollHeight;
   };
   // One flat list: a turn and the gap before it as a list of their own would have no key, and all be drawn anew when
@@ -184,6 +190,11 @@ function Flow({ projectId, thread, turns, total, more, reload, scoreNames }) {
       </div>
     </div>`;
 }
+
+const isNearEnd = (node) => node.scrollHeight - node.scrollTop - node.clientHeight < NEAR_END_PIXELS;
+
+// Whoever has just scrolled up is told of by an event only with the next frame, and must not be taken back before.
+const stays = (node, { atEnd, top }) => atEnd && (node.scrollTop >= top || isNearEnd(node));
 
 function Gap({ before, turn }) {
   if (!before || day(before.start_time) !== day(turn.start_time)) {
