@@ -151,17 +151,15 @@ def _session_seconds(value: str | None) -> int:
 
 
 def is_form(content_type: str) -> bool:
-    """Tell whether a body holds fields (query and parameters) and not a query or rows."""
-    return content_type.partition(";")[0].strip().lower() in {
-        "multipart/form-data",
-        "application/x-www-form-urlencoded",
-    }
+    """Tell whether a body holds fields (query and parameters) and not a query or rows.
+
+    As ClickHouse has it, only "multipart/form-data" does: what curl sends, and calls urlencoded, is a query.
+    """
+    return content_type.partition(";")[0].strip().lower() == "multipart/form-data"
 
 
 def read_form(content_type: str, body: bytes) -> list[tuple[str, str]]:
     """Return the fields of a form; raises QueryFailed for files (external tables), which this server has not."""
-    if content_type.lower().startswith("application/x-www-form-urlencoded"):
-        return parse_qsl(body.decode(), keep_blank_values=True)
     head = f"Content-Type: {content_type}\r\n\r\n".encode()
     form = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + body)
     if not form.is_multipart():
