@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,25 +22,31 @@ THREADS: Final = 20_000
 RECORDS_AT_ONCE: Final = 500
 LOOK_SECONDS: Final = 1.0
 KEPT_UP_RECORDS: Final = 2 * EVENTS_PER_SECOND
-"""So far behind is a sink that keeps up: what comes while one batch is written and the next one fills."""
+"""So far behind is a sink that keeps up before the outage: by what comes while one batch is written and one fills."""
 CATCH_UP_SECONDS_MAX: Final = 1800.0
 
 
 class Seen(NamedTuple):
-    """How many records of the log are not committed, and how many it has."""
+    """Of each partition of the log, how far it is committed and where it ends."""
 
-    behind: int
-    end: int
+    committed: Sequence[int]
+    ends: Sequence[int]
+
+    @property
+    def behind(self) -> int:
+        """How many records are not committed."""
+        return sum(self.ends) - sum(self.committed)
 
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """How far behind the sink was when storage came back, how long it took until it kept up again, and the balance.
+    """How far behind the sink was when storage came back, how long it took to store all of that, and the balance.
 
-    `arrived` is how many records came meanwhile: they are stored, too.
+    `arrived` is how many records came meanwhile, `stored` how many were committed, of the backlog and of what came.
     """
 
     backlog: int
+    stored: int
     arrived: int
     seconds: float
     balances: Sequence[Balance]
@@ -48,7 +54,7 @@ class Outage:
     @property
     def times_arrival(self) -> float:
         """How many times as fast as records came they were stored."""
-        return (self.backlog + self.arrived) / self.arrived
+        return self.stored / self.arrived
 
 
 async def run(folder: Path, seed: int, outage_seconds: float) -> Outage:
@@ -66,12 +72,14 @@ async def run(folder: Path, seed: int, outage_seconds: float) -> Outage:
             )
         )
         try:
-            await _until_it_keeps_up(installation)
+            await _until(installation, lambda seen: sum(seen.ends) > 0 and seen.behind <= KEPT_UP_RECORDS)
             await installation.clickhouse.kill()
             await asyncio.sleep(outage_seconds)
             await installation.clickhouse.start()
             began_at, before = time.monotonic(), await _look(installation)
-            after = await _until_it_keeps_up(installation)
+            after = await _until(
+                installation, lambda seen: all(at >= end for at, end in zip(seen.committed, before.ends, strict=True))
+            )
             seconds = time.monotonic() - began_at
             assert not load.done(), "the load ended by itself"
         finally:
@@ -80,19 +88,19 @@ async def run(folder: Path, seed: int, outage_seconds: float) -> Outage:
                 await load
         await installation.stored()
         balances = await balance_all(installation.kafka, installation.client)
-    return Outage(before.behind, after.end - before.end, seconds, balances)
+    stored, arrived = (sum(then) - sum(first) for first, then in zip(before, after, strict=True))
+    return Outage(before.behind, stored, arrived, seconds, balances)
 
 
 async def _look(installation: Installation) -> Seen:
     bounds = (await read_bounds(installation.kafka, [TRACES], SINKS_GROUP))[TRACES.name]
-    return Seen(sum(one.end - one.committed for one in bounds), sum(one.end for one in bounds))
+    return Seen([one.committed for one in bounds], [one.end for one in bounds])
 
 
-async def _until_it_keeps_up(installation: Installation) -> Seen:
+async def _until(installation: Installation, is_so: Callable[[Seen], bool]) -> Seen:
     """Look, not so often that it is a load of its own."""
     async with asyncio.timeout(CATCH_UP_SECONDS_MAX):
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            seen = await _look(installation)
-            if seen.end > 0 and seen.behind <= KEPT_UP_RECORDS:
+            if is_so(seen := await _look(installation)):
                 return seen
