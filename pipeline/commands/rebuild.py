@@ -60,7 +60,7 @@ async def rebuild(client: ClickHouse, console: Console, *, events_per_fold: int 
         with console.status(folded) as status:
             for number, chunk in enumerate(chunks):
                 status.update(f"{folded}: {number} of {len(chunks)} ranges")
-                await fold(client, events, _covered(events, chunk))
+                await fold(client, events, _covered(events, chunk), cores_max=0)
         counts[folded] = sum(chunk["events"] for chunk in chunks)
     return counts | {"thread_sessions": await _tell_sessions(client)}
 

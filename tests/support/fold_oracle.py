@@ -202,10 +202,15 @@ def _fold_thread(turns: list[Row], spans: list[Row]) -> Row:
         "source": next((turn["source"] for turn in by_id if turn["source"]), None),
         "environment": next((turn["environment"] for turn in by_id if turn["environment"]), None),
         "activity": max((turn["activity_log_id"].int << 64) + turn["activity_offset"] for turn in turns),
-        "usage": dict(usage),
+        "usage": {name: _as_int64(count) for name, count in usage.items()},
         "cost": sum(costs, Decimal()) if costs else None,
         "is_deleted": 0,
     }
+
+
+def _as_int64(number: int) -> int:
+    """Return a sum as ClickHouse has it where it overflows."""
+    return (number + 2**63) % 2**64 - 2**63
 
 
 def _end(turn: Row) -> int:

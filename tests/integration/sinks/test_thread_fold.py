@@ -3,12 +3,15 @@
 from hypothesis import given, settings
 
 from pipeline.adapters.clickhouse.client import ClickHouse
+from pipeline.events.spans import SpanEvent
 from pipeline.events.traces import TraceEvent
+from pipeline.sinks.fold import DEFAULT_PROJECT_SQL
+from pipeline.sinks.ranges import covering
 from pipeline.sinks.routes import SPAN_EVENTS, TRACE_EVENTS
-from pipeline.sinks.thread_fold import fold_of
+from pipeline.sinks.thread_fold import fold_of, fold_sql
 from tests.support.events import IDS, LOGS, histories, span_events, trace_events
 from tests.support.fold_oracle import Provenance, Row, Stored, fold_threads
-from tests.support.folding import CUTS, EXAMPLES, Batch, Database, cut, store, store_by_two_sinks
+from tests.support.folding import CUTS, EXAMPLES, Batch, Database, cut, row_of, store, store_by_two_sinks
 
 _EMPTIED = (
     "trace_events", "trace_fields", "traces", "span_events", "spans", "thread_traces", "threads", "thread_previews",
@@ -94,17 +97,72 @@ def test_the_previews_of_a_thread_are_there_turn_by_turn_and_again_when_it_is_fo
     assert database.run(shown(database.client)) == [right]
 
 
-def test_a_thread_whose_traces_all_moved_away_is_gone_and_comes_back_with_the_next(database: Database) -> None:
-    def said(offset: int, number: int, thread_id: str) -> Stored:
-        event = TraceEvent(
-            workspace="w", version_us=offset + 1, received_at_us=1, id=IDS[number], event="create", thread_id=thread_id
-        )
-        return Stored(event, Provenance(LOGS[0], 0, offset, 1_000 + offset))
+def turn(offset: int, trace: int, thread_id: str = "t") -> Stored:
+    event = TraceEvent(
+        workspace="w", version_us=offset + 1, received_at_us=1, id=IDS[trace], event="create", thread_id=thread_id
+    )
+    return Stored(event, Provenance(LOGS[0], 0, offset, 1_000 + offset))
 
-    history = [said(0, 0, "old"), said(1, 0, "new"), said(2, 1, "old")]
+
+def test_a_thread_whose_traces_all_moved_away_is_gone_and_comes_back_with_the_next(database: Database) -> None:
+    history = [turn(0, 0, "old"), turn(1, 0, "new"), turn(2, 1, "old")]
 
     for events, names in ((1, ["old"]), (2, ["new"]), (3, ["new", "old"])):
         batches = [(TRACE_EVENTS, [one]) for one in history[:events]]
         rows = database.run(folded(database.client, batches))
         assert rows == of_oracle(history[:events], [])
         assert [row["thread_id"] for row in rows] == names
+
+
+def step(offset: int, trace: int, *, is_deleted: bool = False) -> Stored:
+    """Return a span of a trace, or its end; its own id is that of the trace."""
+    event = SpanEvent(
+        workspace="w", version_us=offset + 1, received_at_us=1, id=IDS[trace], trace_id=IDS[trace],
+        event="delete" if is_deleted else "create", usage={"total_tokens": 7 + trace},
+    )  # fmt: skip
+    return Stored(event, Provenance(LOGS[1], 0, offset, 1_000 + offset))
+
+
+def test_a_fold_that_was_told_of_no_spans_and_comes_late_does_not_hide_those_stored_since(database: Database) -> None:
+    told, spent = [turn(0, 0), turn(1, 1)], [step(0, 0)]
+    late = fold_sql([TRACE_EVENTS.name], DEFAULT_PROJECT_SQL, has_spans=False)
+    covered = covering(LOGS[0], "topic", [row_of(one) for one in told])
+
+    async def scenario(client: ClickHouse) -> list[Row]:
+        before = await folded(client, [(TRACE_EVENTS, told)])
+        assert before == of_oracle(told, [])
+        await store(client, SPAN_EVENTS, spent)
+        await client.command(late, covered.parameters(f"{TRACE_EVENTS.name}_"))
+        return await shown(client)
+
+    assert database.run(scenario(database.client)) == of_oracle(told, spent)
+
+
+def test_spans_that_were_there_first_count_in_every_fold_and_wherever_their_trace_goes(database: Database) -> None:
+    spent = [step(0, 0), step(1, 1)]
+    told = [turn(0, 0, "old"), turn(1, 1, "old"), turn(2, 0, "new")]
+
+    async def scenario(client: ClickHouse) -> None:
+        await folded(client, [(SPAN_EVENTS, spent)])
+        for number in range(1, 4):
+            await store(client, TRACE_EVENTS, told[number - 1 : number])
+            assert await shown(client) == of_oracle(told[:number], spent)
+
+    database.run(scenario(database.client))
+
+
+def test_the_version_of_a_thread_counts_every_event_of_deleted_spans_and_of_traces_that_left(
+    database: Database,
+) -> None:
+    told = [turn(0, 0, "old"), turn(1, 0, "new"), turn(2, 1, "old")]
+    spent = [step(0, 0), step(1, 0, is_deleted=True), step(2, 1)]
+
+    async def scenario(client: ClickHouse) -> list[Row]:
+        rows = await folded(client, [(SPAN_EVENTS, spent), (TRACE_EVENTS, told)])
+        assert rows == of_oracle(told, spent)
+        return await client.rows("SELECT thread_id, events FROM threads FINAL ORDER BY thread_id")
+
+    assert database.run(scenario(database.client)) == [
+        {"thread_id": "new", "events": 4},
+        {"thread_id": "old", "events": 6},
+    ]
