@@ -263,6 +263,9 @@ class SinksSettings(BaseSettings):
         description="Threads are folded this often, or in twice what it takes, for all that was stored meanwhile;"
         " then it is committed.",
     )
+    thread_fold_cores_max: int = Field(
+        1, ge=0, description="Cores of ClickHouse that folding threads may use; 0: all. Several cost more CPU in all."
+    )
     buffered_bytes_max: int = Field(
         192 * 1024 * 1024, ge=1024, description="Rows in hand, of all tables; above this nothing more is read."
     )

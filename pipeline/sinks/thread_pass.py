@@ -53,7 +53,7 @@ class ThreadFolder:
 
     async def _once(self, covered: Mapping[str, Covered]) -> None:
         try:
-            await fold_threads(self._client, covered)
+            await fold_threads(self._client, covered, cores_max=self._settings.thread_fold_cores_max)
         except Unstorable as refusal:
             # What is folded is stored already, so none of it is poison: the tables, or we, must be put right.
             raise StorageUnavailable(f"folding threads: {refusal}", code=refusal.code) from refusal
