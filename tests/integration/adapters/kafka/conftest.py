@@ -1,7 +1,6 @@
 """The brokers on which the Kafka adapters are tested: the embedded one and Apache Kafka, each test on a fresh one.
 
-A module whose tests leave their broker running, and use no groups, takes an `emptied_broker` for its `broker`: starting
-Apache Kafka costs 2 s of CPU.
+A module whose tests use no groups takes an `emptied_broker` for its `broker`: starting Apache Kafka costs 2 s of CPU.
 """
 
 import asyncio
@@ -13,6 +12,7 @@ import pytest_asyncio
 from aiokafka.admin import AIOKafkaAdminClient
 
 from pipeline.local.broker import EmbeddedBroker
+from pipeline.local.kafka_probe import wait_for_broker
 from pipeline.local.process import free_port
 from pipeline.settings import KafkaSettings
 from tests.apache_kafka.broker import ApacheKafka
@@ -51,11 +51,15 @@ async def _shared_broker(
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def emptied_broker(_shared_broker: Broker) -> Broker:
-    """Return the one broker of the module, without the topics of the test before."""
+    """Return the one broker of the module, without the topics of the test before; it runs, whatever that did to it."""
     if isinstance(_shared_broker, EmbeddedBroker):  # it keeps nothing, and starts in no time
         await _shared_broker.kill()
+    if _shared_broker.process.returncode is not None:
         await _shared_broker.start()
+    if isinstance(_shared_broker, EmbeddedBroker):
         return _shared_broker
+    # One that stood still has to be let into its cluster again.
+    await wait_for_broker(_shared_broker.process, _shared_broker.port, timeout_seconds=EMPTIED_SECONDS_MAX)
     admin = AIOKafkaAdminClient(bootstrap_servers=_shared_broker.bootstrap)
     await admin.start()
     try:
