@@ -36,11 +36,19 @@ class Reader:
         return {thread["id"]: thread for thread in self.threads()}
 
     def traces(self) -> list[Json]:
-        found: list[Json] = [self._get(f"traces/{trace['id']}") for trace in self._page("traces")]
+        found: list[Json] = [self._get(f"traces/{trace['id']}") for trace in self.listed_traces()]
         return sorted(found, key=lambda trace: (trace["start_time"], trace["id"]))
+
+    def listed_traces(self) -> list[Json]:
+        """Return the traces as they are listed, in one request."""
+        return self._page("traces")
 
     def spans(self, trace_id: str) -> list[Json]:
         return self._page("spans", trace_id=trace_id)
+
+    def listed_spans(self) -> list[Json]:
+        """Return the spans of all traces, in one request."""
+        return self._page("spans")
 
     def _page(self, path: str, **query: str) -> list[Json]:
         answer = self._get(f"{path}?{urlencode({'project_name': self._project, 'size': 100, **query})}")
