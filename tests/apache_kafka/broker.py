@@ -5,6 +5,7 @@ Whatever is claimed of faults, rebalances, transactions and recovery is claimed 
 
 import asyncio
 import base64
+import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -39,6 +40,11 @@ TEST_SETTINGS: Final[Mapping[str, str]] = {
     "num.network.threads": "2",
     "num.io.threads": "4",
 }
+
+
+_CLUSTER_ID: Final = re.compile(rb"(?<=\n)cluster\.id=.*")
+_formatted: Final[dict[tuple[object, ...], dict[str, bytes]]] = {}
+"""The files of folders that were formatted, by what they depend on."""
 
 
 class ApacheKafka:
@@ -103,20 +109,34 @@ class ApacheKafka:
         await self.process.kill()
 
     async def _format(self, libs: Path) -> None:
-        """Write the settings and make the folder a cluster of one, which is what a first start needs."""
+        """Write the settings and make the folder a cluster of one, which is what a first start needs.
+
+        Kafka's own tool does it, in a JVM of its own. What it wrote says nothing of ports or folders, so the next node
+        of this process that differs in nothing else is given the same files, as a cluster of another id.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
         properties = self._folder / "formatting.properties"
         properties.write_text("".join(f"{name}={value}\n" for name, value in self._all_settings().items()))
-        # A UUID in base64, as Kafka writes it; its first letter, which must not look like an option, is given.
-        cluster_id = "T" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
-        tool = ["kafka.tools.StorageTool", "format", "--standalone", "-t", cluster_id, "-c", str(properties)]
+        log, cluster_id = self._folder / "log", _cluster_id()
+        formatted = _formatted.setdefault((*self._scram_users, *sorted(self._settings.items())), {})
+        if formatted:
+            for name, content in formatted.items():
+                (log / name).parent.mkdir(parents=True, exist_ok=True)
+                (log / name).write_bytes(_CLUSTER_ID.sub(b"cluster.id=%s" % cluster_id.encode(), content))
+        else:
+            await self._run_storage_tool(libs, properties, cluster_id)
+            files = [path for path in log.rglob("*") if path.is_file()]
+            formatted |= {str(file.relative_to(log)): file.read_bytes() for file in files}
+        properties.rename(self._properties)
+
+    async def _run_storage_tool(self, libs: Path, properties: Path, cluster_id: str) -> None:
+        tool = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties)]
         tool += [argument for user in self._scram_users for argument in ("--add-scram", user)]
         async with await ChildProcess.start([*self._java(libs), *tool], cwd=self._folder) as formatting:
             async with asyncio.timeout(FORMAT_SECONDS_MAX):
                 returncode = await formatting.wait()
             if returncode != 0:
                 raise BrokerUnavailable(f"formatting the log folder ended with {returncode}:\n{formatting.tail}")
-        properties.rename(self._properties)
 
     def _all_settings(self) -> dict[str, str]:
         ports = {"PLAINTEXT": self.port, "CONTROLLER": self._controller_port, **self._listeners}
@@ -125,7 +145,7 @@ class ApacheKafka:
         return {
             "process.roles": "broker,controller",
             "node.id": "1",
-            "controller.quorum.bootstrap.servers": f"127.0.0.1:{self._controller_port}",
+            "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
             "listeners": listeners,
             "advertised.listeners": listeners,
             "controller.listener.names": "CONTROLLER",
@@ -140,6 +160,11 @@ class ApacheKafka:
         shared = [f"-XX:SharedArchiveFile={archive}"] if archive.exists() else []
         flags = shared if self._jvm_flags is None else self._jvm_flags
         return ["java", *JVM_FLAGS, *flags, "-Dlog4j2.level=WARN", "-cp", f"{libs}/*"]
+
+
+def _cluster_id() -> str:
+    """Return a UUID in base64, as Kafka writes it; its first letter, which must not look like an option, is given."""
+    return "T" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
 
 
 def class_archive(libs: Path) -> Path:

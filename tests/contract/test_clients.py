@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -42,6 +43,7 @@ class Runs:
         }
         self._how: dict[str, Any] = {"pythons": pythons, "npm": npm, "base_url": stack.base_url}
         self._python: Path = pythons["."]
+        self._observed: dict[str, Observed] = {}
         with ThreadPoolExecutor(AT_A_TIME) as scripts, ThreadPoolExecutor(len(CLIENTS)) as watchers:
             self.programmatic: Future[str] = scripts.submit(self._run_programmatic)
             self._seen = {client.name: watchers.submit(self._watch, client, scripts) for client in CLIENTS}
@@ -55,15 +57,21 @@ class Runs:
         return read(Reader(self._stack.port, PROGRAMMATIC, workspace=PROGRAMMATIC), printed, lives)
 
     def of(self, client: Client) -> Observed:
-        """Return what the query side shows of a client."""
-        printed, lives = self._seen[client.name].result()
-        return read(self.reader(client.project), printed, lives)
+        """Return what the query side shows of a client, read once."""
+        if client.name not in self._observed:
+            printed, lives = self._seen[client.name].result()
+            self._observed[client.name] = read(self.reader(client.project), printed, lives)
+        return self._observed[client.name]
+
+    def with_scores_of(self, client: Client) -> Observed:
+        """Return what the query side shows of a client, its threads as they are now: scores come last."""
+        if self._seen[client.name].exception():
+            return table.NOTHING  # a client that failed was not seen to do anything
+        return replace(self.of(client), threads=self.reader(client.project).threads_by_id())
 
     def table(self) -> str:
-        """Return the table of what was seen; a client that failed was not seen to do anything."""
-        seen = {
-            client.name: table.NOTHING if self._seen[client.name].exception() else self.of(client) for client in CLIENTS
-        }
+        """Return the table of what was seen."""
+        seen = {client.name: self.with_scores_of(client) for client in CLIENTS}
         seen["opik programmatic"] = table.NOTHING if self.programmatic.exception() else self.programmatic_of()
         return table.markdown({name: table.features(observed) for name, observed in seen.items()})
 

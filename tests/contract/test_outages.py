@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -80,7 +81,8 @@ class Site:
         reader = Reader(int(self.stack.base_url.rpartition(":")[2]), project)
 
         def look() -> dict[str, tuple[Any, int]]:
-            return {trace["id"]: (trace.get("output"), len(reader.spans(trace["id"]))) for trace in reader.traces()}
+            spans = Counter(span["trace_id"] for span in reader.listed_spans())
+            return {trace["id"]: (trace.get("output"), spans[trace["id"]]) for trace in reader.listed_traces()}
 
         expected = {one: ({"assistant": f"answer {number}"}, 1) for number, one in enumerate(ids)}
         await asyncio.to_thread(

@@ -4,8 +4,7 @@ import logging
 import sys
 from typing import Any
 
-import structlog
-
+from pipeline.adapters.telemetry.structured import structlog
 from pipeline.settings import OperationSettings
 
 

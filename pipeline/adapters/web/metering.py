@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal, NamedTuple
 
-import structlog
 import uuid_utils.compat as uuids
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.adapters.clock import Clock
 from pipeline.adapters.telemetry import metrics
+from pipeline.adapters.telemetry.structured import structlog
 
 REQUEST_ID_HEADER: Final = "x-request-id"
 REQUEST_ID_CHARACTERS_MAX: Final = 128

@@ -11,13 +11,13 @@ from contextlib import asynccontextmanager
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Final
 
-import structlog
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from pipeline.adapters.clock import Clock
+from pipeline.adapters.telemetry.structured import structlog
 from pipeline.local.clickhouse.engine import Engine
 from pipeline.local.clickhouse.failures import (
     QUERY_IS_TOO_LARGE,

@@ -18,7 +18,7 @@ from tests.support.waiting import wait_until
 Json = dict[str, Any]
 SECONDS_MAX = 1200  # all scripts and the silence after the last, on a machine that does other things too
 SCRIPT_SECONDS_MAX = 600
-LOOK_INTERVAL_SECONDS = 1.5  # of each client: a look costs the stack a list of threads
+LOOK_INTERVAL_SECONDS = 5.0  # of each client: a look costs the stack a list of threads, and states last for 30 s
 
 
 class Reader:
@@ -32,12 +32,23 @@ class Reader:
     def threads(self) -> list[Json]:
         return self._page("traces/threads")
 
+    def threads_by_id(self) -> dict[str, Json]:
+        return {thread["id"]: thread for thread in self.threads()}
+
     def traces(self) -> list[Json]:
-        found: list[Json] = [self._get(f"traces/{trace['id']}") for trace in self._page("traces")]
+        found: list[Json] = [self._get(f"traces/{trace['id']}") for trace in self.listed_traces()]
         return sorted(found, key=lambda trace: (trace["start_time"], trace["id"]))
+
+    def listed_traces(self) -> list[Json]:
+        """Return the traces as they are listed, in one request."""
+        return self._page("traces")
 
     def spans(self, trace_id: str) -> list[Json]:
         return self._page("spans", trace_id=trace_id)
+
+    def listed_spans(self) -> list[Json]:
+        """Return the spans of all traces, in one request."""
+        return self._page("spans")
 
     def _page(self, path: str, **query: str) -> list[Json]:
         answer = self._get(f"{path}?{urlencode({'project_name': self._project, 'size': 100, **query})}")
@@ -111,7 +122,7 @@ def read(reader: Reader, printed: str, lives: dict[str, list[str]]) -> Observed:
     return Observed(
         printed,
         lives,
-        {thread["id"]: thread for thread in reader.threads()},
+        reader.threads_by_id(),
         traces,
         {trace["id"]: reader.spans(trace["id"]) for trace in traces},
     )

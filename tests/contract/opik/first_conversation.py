@@ -19,7 +19,7 @@ def seconds_until(client: opik.Opik, wanted: str, since: float, limit: float) ->
     while status(client) != wanted:
         if time.monotonic() - since > limit:
             sys.exit(f"not {wanted} after {limit} s, but {status(client)}")
-        time.sleep(0.1)  # polls: there is nothing to await
+        time.sleep(0.5)  # polls: there is nothing to await
     return time.monotonic() - since
 
 

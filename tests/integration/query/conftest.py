@@ -22,7 +22,7 @@ async def _migrate(port: int) -> None:
         await migrations.apply(client)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def storage_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     command = [sys.executable, "-m", "pipeline.local.clickhouse", "--port", "0", "--path"]
     with subprocess.Popen(

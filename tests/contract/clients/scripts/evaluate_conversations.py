@@ -39,7 +39,7 @@ while (
     len(client.search_threads(project_name=PROJECT, filter_string=CLOSED)) < 2
 ):  # threads are listed after their traces
     assert time.monotonic() < give_up
-    time.sleep(0.1)  # polls: there is nothing to await
+    time.sleep(0.5)  # polls: there is nothing to await
 client.rest_client.traces.close_trace_thread(project_name=PROJECT, thread_ids=["short", "long"])
 results = evaluate_threads(
     project_name=PROJECT,

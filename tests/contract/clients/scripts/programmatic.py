@@ -27,7 +27,7 @@ def until(holds: Callable[[], bool], what: str) -> None:
     while not holds():
         if time.monotonic() > give_up:
             raise SystemExit(f"not within {SECONDS_MAX} s: {what}\n{json.dumps(seen, default=str)}")
-        time.sleep(0.1)  # polls: there is nothing to await
+        time.sleep(0.3)  # polls: there is nothing to await
 
 
 def refused(call: Callable[[], object]) -> Any:

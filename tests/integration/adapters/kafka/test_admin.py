@@ -20,8 +20,15 @@ from pipeline.topics import LOG_IDS, SPANS, THREAD_REPLIES, TOPICS, TRACES, Topi
 from tests.integration.adapters.kafka.conftest import Broker
 from tests.support.kafka_topics import create_topic, produce
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 TABLE = Topic("table", key="any", holds="what a test needs")
 NAMES = [topic.name for topic in TOPICS]
+
+
+@pytest.fixture
+def broker(emptied_broker: Broker) -> Broker:
+    return emptied_broker
 
 
 async def partitions_by_topic(bootstrap: str) -> dict[str, int]:

@@ -21,11 +21,18 @@ from pipeline.topics import RECORD_BYTES_MAX, TRACES, Topic
 from tests.integration.adapters.kafka.conftest import Broker
 from tests.support.kafka_topics import create_topic, read
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 TASKS = 50
 RECORDS_PER_TASK = 40
 SECONDS_MAX = 120.0
 PATIENT_MS = 60_000  # a broker that has just begun is slow to lead its partitions
 Answer = TypeVar("Answer")
+
+
+@pytest.fixture
+def broker(emptied_broker: Broker) -> Broker:
+    return emptied_broker
 
 
 async def within(step: Awaitable[Answer]) -> Answer:

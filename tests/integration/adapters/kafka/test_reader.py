@@ -13,9 +13,17 @@ from pipeline.events.envelope import Record, headers_of
 from pipeline.local.process import free_port
 from pipeline.settings import KafkaSettings
 from pipeline.topics import TRACES
+from tests.integration.adapters.kafka.conftest import Broker
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 RECORDS = 1000
 SECONDS_MAX = 120.0
+
+
+@pytest.fixture
+def broker(emptied_broker: Broker) -> Broker:
+    return emptied_broker
 
 
 async def test_every_record_comes_once_and_in_the_order_of_its_partition(settings: KafkaSettings) -> None:
