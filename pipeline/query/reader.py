@@ -1,9 +1,11 @@
 """How this stage asks ClickHouse: bounded in time, in memory and in how many ask at once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeGuard, TypeVar
+
+import msgspec
 
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.adapters.clock import Clock
@@ -24,6 +26,7 @@ _BUSY: Final = frozenset({202, 745})  # TOO_MANY_SIMULTANEOUS_QUERIES, SERVER_OV
 _MEMORY_LIMIT_EXCEEDED: Final = 241
 
 Item = TypeVar("Item")
+Row = TypeVar("Row")
 
 _log = logs.logger(__name__)
 
@@ -77,12 +80,26 @@ class Reader:
         sql = statement.text(select, tail)
         return await self.ask(sql, statement.parameters(sql))
 
+    async def rows_as(
+        self, decoder: msgspec.json.Decoder[Row], statement: Statement, select: str, tail: str = ""
+    ) -> list[Row]:
+        """Return the rows of a statement, each as `decoder` makes it of its columns."""
+        sql = statement.text(select, tail)
+        return await self.ask_as(decoder, sql, statement.parameters(sql))
+
     async def ask(self, sql: str, parameters: Mapping[str, object]) -> list[dict[str, Any]]:
         """Return the rows of a query whose text is known."""
+        return await self._within_limits(sql, lambda: self._client.rows(sql, _bindable(parameters)))
+
+    async def ask_as(self, decoder: msgspec.json.Decoder[Row], sql: str, parameters: Mapping[str, object]) -> list[Row]:
+        """Return the rows of a query whose text is known, each as `decoder` makes it of its columns."""
+        return await self._within_limits(sql, lambda: self._client.decoded(sql, decoder, _bindable(parameters)))
+
+    async def _within_limits(self, sql: str, ask: Callable[[], Awaitable[list[Row]]]) -> list[Row]:
         async with self._place():
             began = self._clock.monotonic()
             try:
-                found = await self._client.rows(sql, {name: _bindable(value) for name, value in parameters.items()})
+                found = await ask()
             except StorageUnavailable as error:
                 raise self._over_limit(error) from error
         seconds = self._clock.monotonic() - began
@@ -135,10 +152,12 @@ class _Numbers:
         return f"[{','.join(map(str, self._numbers))}]"
 
 
-def _bindable(value: object) -> object:
-    if isinstance(value, list) and value and all(type(item) is int for item in value):
-        return _Numbers(value)
-    return value
+def _bindable(parameters: Mapping[str, object]) -> dict[str, object]:
+    return {name: _Numbers(value) if _are_numbers(value) else value for name, value in parameters.items()}
+
+
+def _are_numbers(value: object) -> TypeGuard[list[int]]:
+    return isinstance(value, list) and bool(value) and all(type(item) is int for item in value)
 
 
 def chunks(items: Sequence[Item], sizes: Sequence[int], *, bytes_max: int, items_max: int) -> list[Sequence[Item]]:

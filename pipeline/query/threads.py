@@ -6,9 +6,9 @@ moves is seen in both.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from pipeline.errors import Malformed, Unknown
@@ -17,25 +17,20 @@ from pipeline.query.deletions import any_deleted
 from pipeline.query.messages import messages_of
 from pipeline.query.pages import Page, Search, TimeRange, range_of
 from pipeline.query.parts import (
-    FOLDED_COLUMNS,
     SCORE_COLUMNS,
     SESSION_COLUMNS,
     TAG_COLUMNS,
-    picked_parts,
     review_parts,
     thread_parts,
 )
-from pipeline.query.payloads import CHUNK_ITEMS_MAX, runs_of
-from pipeline.query.reader import PARAMETER_BYTES_MAX, Reader, chunks
-from pipeline.query.reviews import reviews_of
+from pipeline.query.payloads import runs_of
+from pipeline.query.reader import Reader
+from pipeline.query.reviews import review, said_of
 from pipeline.query.rows import PageOf, Thread
 from pipeline.query.statement import Scope, Statement
 from pipeline.query.thread_fields import FIELDS, NEWEST_FIRST, SEARCHED, SORTS
+from pipeline.query.thread_rows import DECODER, SELECT, ThreadRow, rows_of, states_of
 
-_COLUMNS: Final = """SELECT
-    thread_id, model, status, deleted_at_us, reopened, start_us, end_us, messages, created_us, last_updated_us, source,
-    environment, usage, cost, first_trace, first_id, last_id, first_events, last_events, first_bytes, last_bytes
-FROM """
 _IN_ORDER: Final = "ORDER BY first_trace DESC, model DESC"
 _MODEL_KNOWN: Final = """
 SELECT thread_id FROM thread_ids
@@ -63,16 +58,15 @@ class Reading:
 
 async def thread(reader: Reader, scope: Scope, thread_id: str, *, truncate: bool, lenient: bool) -> Thread:
     """Return one thread; raises Unknown where the project has none of that id."""
-    reading = Reading(reader=reader, scope=scope, truncate=truncate, lenient=lenient)
-    rows = await rows_of(reading, [thread_id])
+    rows = await rows_of(reader, scope, [thread_id])
     if not rows:
         raise Unknown(f"Thread not found: {thread_id[:200]}")
-    return (await threads_of(reading, rows))[0]
+    return (await threads_of(Reading(reader=reader, scope=scope, truncate=truncate, lenient=lenient), rows))[0]
 
 
 async def thread_exists(reader: Reader, scope: Scope, thread_id: str) -> bool:
     """Tell whether the project has a trace with that thread id."""
-    return bool(await _narrowed(reader, scope, [thread_id], "SELECT thread_id, deleted_at_us FROM stated"))
+    return bool(await rows_of(reader, scope, [thread_id]))
 
 
 async def thread_model_exists(reader: Reader, workspace: str, model_id: UUID) -> bool:
@@ -89,22 +83,18 @@ async def search(reader: Reader, scope: Scope, wanted: Search, *, lenient: bool)
     The threads are chosen before this returns, so that what is wrong is raised before the first byte of an answer.
     """
     between = range_of(wanted.from_time, wanted.to_time)
-    deleted = await any_deleted(reader, scope)
+    deleted, position = await asyncio.gather(
+        any_deleted(reader, scope), _position(reader, scope, wanted.last_retrieved_thread_model_id)
+    )
     statement = chosen(scope, wanted.filters or [], between, lenient=lenient, with_deletions=deleted)
-    if wanted.last_retrieved_thread_model_id:
-        first_trace, model = await _position(reader, scope, wanted.last_retrieved_thread_model_id)
+    if position:
+        first_trace, model = position
         cursor = f"({statement.bind(first_trace, 'UInt128')}, {statement.bind(model, 'UInt128')})"
         statement.where(f"(first_trace, model) < {cursor}")
     limit = statement.bind(wanted.limit_or_default, "UInt32")
+    # What its sessions say of a thread, and all else, is read of those only that are found.
+    rows = await reader.rows_as(DECODER, statement, SELECT + source_of(statement), f"{_IN_ORDER} LIMIT {limit}")
     reading = Reading(reader=reader, scope=scope, truncate=bool(wanted.truncate), lenient=lenient)
-    # Only of what is picked sessions are read, and messages after it.
-    source, tail = source_of(statement), f"{_IN_ORDER} LIMIT {limit}"
-    if deleted:
-        found = await reader.rows(statement, "SELECT thread_id FROM " + source, tail)  # noqa: S608 - a part of ours
-        rows = await rows_of(reading, [row["thread_id"] for row in found])
-    else:
-        statement.choose("picked", source, columns=", ".join(FOLDED_COLUMNS), tail=tail).add(picked_parts())
-        rows = await reader.rows(statement, _COLUMNS + "picked_stated", _IN_ORDER)
     return _runs(reading, rows, exclude=wanted.exclude or [])
 
 
@@ -121,7 +111,8 @@ async def page(reader: Reader, scope: Scope, wanted: Page, *, lenient: bool) -> 
     total = rows[0]["total"] if rows else await _count(reader, statement, wanted)
     content: list[Thread] = []
     reading = Reading(reader=reader, scope=scope, truncate=wanted.truncate, lenient=lenient)
-    async for run in _runs(reading, await rows_of(reading, [row["thread_id"] for row in rows]), exclude=wanted.exclude):
+    found = await rows_of(reader, scope, [row["thread_id"] for row in rows], with_deletions=deleted)
+    async for run in _runs(reading, found, exclude=wanted.exclude):
         content += run
     return PageOf(page=wanted.number, size=len(content), total=total, content=content, sortable_by=list(SORTS))
 
@@ -166,19 +157,17 @@ async def _count(reader: Reader, statement: Statement, wanted: Page) -> int:
     return int(found[0]["total"])
 
 
-async def _position(reader: Reader, scope: Scope, cursor: str) -> tuple[int, int]:
+async def _position(reader: Reader, scope: Scope, cursor: str | None) -> tuple[int, int] | None:
     """Return where the thread of a cursor stands: a model id, or a thread id, which is what the Python SDK sends.
 
     Raises Malformed where the project has no such thread (any more): to begin anew would repeat what was sent.
     """
+    if not cursor:
+        return None
     for thread_id in (await _named_by(reader, scope, cursor), cursor):
-        if thread_id is None:
-            continue
-        found = await _narrowed(
-            reader, scope, [thread_id], "SELECT thread_id, first_trace, model, deleted_at_us FROM stated"
-        )
+        found = [] if thread_id is None else await rows_of(reader, scope, [thread_id])
         if found:
-            return found[0]["first_trace"], found[0]["model"]
+            return found[0].first_trace, found[0].model
     raise Malformed(
         f"last_retrieved_thread_model_id names no thread of the project: {cursor[:100]}",
         field="last_retrieved_thread_model_id",
@@ -199,45 +188,21 @@ async def _named_by(reader: Reader, scope: Scope, cursor: str) -> str | None:
     return found[0]["thread_id"] if found else None
 
 
-async def _runs(
-    reading: Reading, rows: Sequence[Mapping[str, Any]], *, exclude: Sequence[str]
-) -> AsyncIterator[list[Thread]]:
+async def _runs(reading: Reading, rows: Sequence[ThreadRow], *, exclude: Sequence[str]) -> AsyncIterator[list[Thread]]:
     """Yield the threads of `rows` in runs whose messages may be held at once."""
-    for run in runs_of(rows, [row["first_bytes"] + row["last_bytes"] for row in rows]):
+    for run in runs_of(rows, [row.first_bytes + row.last_bytes for row in rows]):
         yield [shapes.without(row, exclude) for row in await threads_of(reading, run)]
 
 
-async def rows_of(reading: Reading, ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the rows of the threads `ids`, in that order; one that is gone by now is left out."""
-    found: dict[str, dict[str, Any]] = {}
-    sizes = [len(thread_id.encode()) for thread_id in ids]
-    for run in chunks(ids, sizes, bytes_max=PARAMETER_BYTES_MAX, items_max=CHUNK_ITEMS_MAX):
-        for row in await _narrowed(reading.reader, reading.scope, run, _COLUMNS + "stated"):
-            found[row["thread_id"]] = row
-    return [found[thread_id] for thread_id in ids if thread_id in found]
-
-
-async def threads_of(reading: Reading, rows: Sequence[Mapping[str, Any]]) -> list[Thread]:
-    """Return the threads of `rows`, with what was said of them and their messages."""
-    reviews, messages = await asyncio.gather(
-        reviews_of(reading.reader, reading.scope.workspace, rows, lenient=reading.lenient),
-        messages_of(reading.reader, reading.scope, rows, truncate=reading.truncate),
+async def threads_of(reading: Reading, rows: Sequence[ThreadRow]) -> list[Thread]:
+    """Return the threads of `rows`, with their states, what was said of them and their messages."""
+    reader, scope = reading.reader, reading.scope
+    states, said, messages = await asyncio.gather(
+        states_of(reader, scope, rows),
+        said_of(reader, scope.workspace, [row.model for row in rows]),
+        messages_of(reader, scope, rows, truncate=reading.truncate),
     )
     return [
-        shapes.thread(row, reading.scope.project_id, review, said)
-        for row, review, said in zip(rows, reviews, messages, strict=True)
+        shapes.thread(row, state, scope.project_id, review(said, row.model, state, lenient=reading.lenient), ends)
+        for row, state, ends in zip(rows, states, messages, strict=True)
     ]
-
-
-async def _narrowed(reader: Reader, scope: Scope, ids: Sequence[str], select: str) -> list[dict[str, Any]]:
-    """Return the rows of those threads; `select` is from `stated`, with `thread_id` and `deleted_at_us`.
-
-    That a thread was deleted the row itself says; only then it is folded anew, from the traces that survived.
-    """
-    statement = Statement(thread_parts(narrowed=True, with_deletions=False), scope.parameters(thread_ids=list(ids)))
-    rows = await reader.rows(statement, select)
-    deleted = [row["thread_id"] for row in rows if row["deleted_at_us"]]
-    if not deleted:
-        return rows
-    statement = Statement(thread_parts(narrowed=True), scope.parameters(thread_ids=deleted))
-    return [row for row in rows if not row["deleted_at_us"]] + await reader.rows(statement, select)
