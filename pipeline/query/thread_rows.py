@@ -90,19 +90,20 @@ async def rows_of(
     return [found[thread_id] for thread_id in ids if thread_id in found]
 
 
-async def states_of(reader: Reader, scope: Scope, rows: Sequence[ThreadRow]) -> list[State]:
-    """Return the state of each row, by its sessions as they are now."""
+async def standings_of(reader: Reader, scope: Scope, ids: Sequence[str]) -> dict[str, Standing]:
+    """Return what sessions say of the threads `ids` now; those without any are not in it."""
     found: dict[str, Standing] = {}
-    for run in _runs([row.thread_id for row in rows]):
+    for run in _runs(ids):
         parts = thread_parts(narrowed=True, with_deletions=False)
         statement = Statement(parts, scope.parameters(thread_ids=list(run)))
         for standing in await reader.rows_as(_STANDINGS, statement, _SELECT_STANDINGS):
             found[standing.thread_id] = standing
-    return [state_of(row, found.get(row.thread_id, _NO_SESSION)) for row in rows]
+    return found
 
 
-def state_of(row: ThreadRow, standing: Standing) -> State:
+def state_of(row: ThreadRow, standing: Standing | None) -> State:
     """Return the state of a thread. Activity after a close may be stored before the session that it opens."""
+    standing = standing or _NO_SESSION
     is_reopening = standing.is_closed and row.activity > standing.closed_activity
     is_inactive = standing.is_closed and not is_reopening
     return State(

@@ -6,15 +6,17 @@ moves is seen in both.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
+
+import msgspec
 
 from pipeline.errors import Malformed, Unknown
 from pipeline.query import filters, shapes, sorting
 from pipeline.query.deletions import any_deleted
-from pipeline.query.messages import messages_of
+from pipeline.query.messages import Previews, messages_of, previews_of
 from pipeline.query.pages import Page, Search, TimeRange, range_of
 from pipeline.query.parts import (
     SCORE_COLUMNS,
@@ -25,11 +27,11 @@ from pipeline.query.parts import (
 )
 from pipeline.query.payloads import runs_of
 from pipeline.query.reader import Reader
-from pipeline.query.reviews import review, said_of
+from pipeline.query.reviews import Said, review, said_of
 from pipeline.query.rows import PageOf, Thread
 from pipeline.query.statement import Scope, Statement
 from pipeline.query.thread_fields import FIELDS, NEWEST_FIRST, SEARCHED, SORTS
-from pipeline.query.thread_rows import DECODER, SELECT, ThreadRow, rows_of, states_of
+from pipeline.query.thread_rows import DECODER, SELECT, Standing, ThreadRow, rows_of, standings_of, state_of
 
 _IN_ORDER: Final = "ORDER BY first_trace DESC, model DESC"
 _MODEL_KNOWN: Final = """
@@ -54,6 +56,26 @@ class Reading:
     scope: Scope
     truncate: bool
     lenient: bool
+
+
+class _Chosen(msgspec.Struct, frozen=True, array_like=True):
+    """A thread of a page, and of how many it is one: enough to begin reading all that is shown of it."""
+
+    thread_id: str
+    first_trace: int
+    model: int
+    total: int
+
+
+_CHOSEN: Final = msgspec.json.Decoder(_Chosen)
+
+
+class _Around(NamedTuple):
+    """What is said of threads elsewhere than in their rows."""
+
+    standings: Mapping[str, Standing]
+    said: Said
+    previews: Previews
 
 
 async def thread(reader: Reader, scope: Scope, thread_id: str, *, truncate: bool, lenient: bool) -> Thread:
@@ -106,14 +128,14 @@ async def page(reader: Reader, scope: Scope, wanted: Page, *, lenient: bool) -> 
     if wanted.search:
         statement.where(filters.contains(wanted.search, SEARCHED, statement))
     size, offset = statement.bind(wanted.size, "UInt32"), statement.bind(wanted.offset, "UInt32")
-    select = "SELECT thread_id, count() OVER () AS total FROM " + source_of(statement, order)  # noqa: S608 - a part of ours
-    rows = await reader.rows(statement, select, f"{order} LIMIT {size} OFFSET {offset}")
-    total = rows[0]["total"] if rows else await _count(reader, statement, wanted)
-    content: list[Thread] = []
+    select = "SELECT thread_id, first_trace, model, count() OVER () FROM " + source_of(statement, order)  # noqa: S608
+    found = await reader.rows_as(_CHOSEN, statement, select, f"{order} LIMIT {size} OFFSET {offset}")
+    total = found[0].total if found else await _count(reader, statement, wanted)
     reading = Reading(reader=reader, scope=scope, truncate=wanted.truncate, lenient=lenient)
-    found = await rows_of(reader, scope, [row["thread_id"] for row in rows], with_deletions=deleted)
-    async for run in _runs(reading, found, exclude=wanted.exclude):
-        content += run
+    rows, around = await asyncio.gather(
+        rows_of(reader, scope, [one.thread_id for one in found], with_deletions=deleted), _around(reading, found)
+    )
+    content = [shapes.without(one, wanted.exclude) for one in await _told(reading, rows, around)]
     return PageOf(page=wanted.number, size=len(content), total=total, content=content, sortable_by=list(SORTS))
 
 
@@ -196,13 +218,25 @@ async def _runs(reading: Reading, rows: Sequence[ThreadRow], *, exclude: Sequenc
 
 async def threads_of(reading: Reading, rows: Sequence[ThreadRow]) -> list[Thread]:
     """Return the threads of `rows`, with their states, what was said of them and their messages."""
+    return await _told(reading, rows, await _around(reading, rows))
+
+
+async def _around(reading: Reading, threads: Sequence[ThreadRow | _Chosen]) -> _Around:
     reader, scope = reading.reader, reading.scope
-    states, said, messages = await asyncio.gather(
-        states_of(reader, scope, rows),
-        said_of(reader, scope.workspace, [row.model for row in rows]),
-        messages_of(reader, scope, rows, truncate=reading.truncate),
+    return _Around(
+        *await asyncio.gather(
+            standings_of(reader, scope, [one.thread_id for one in threads]),
+            said_of(reader, scope.workspace, [one.model for one in threads]),
+            previews_of(reader, scope, [one.first_trace for one in threads]),
+        )
     )
-    return [
-        shapes.thread(row, state, scope.project_id, review(said, row.model, state, lenient=reading.lenient), ends)
-        for row, state, ends in zip(rows, states, messages, strict=True)
-    ]
+
+
+async def _told(reading: Reading, rows: Sequence[ThreadRow], around: _Around) -> list[Thread]:
+    messages = await messages_of(reading.reader, reading.scope, rows, around.previews, truncate=reading.truncate)
+    told = []
+    for row, ends in zip(rows, messages, strict=True):
+        state = state_of(row, around.standings.get(row.thread_id))
+        reviewed = review(around.said, row.model, state, lenient=reading.lenient)
+        told.append(shapes.thread(row, state, reading.scope.project_id, reviewed, ends))
+    return told
