@@ -105,14 +105,13 @@ async def search(reader: Reader, scope: Scope, wanted: Search, *, lenient: bool)
     The threads are chosen before this returns, so that what is wrong is raised before the first byte of an answer.
     """
     between = range_of(wanted.from_time, wanted.to_time)
-    deleted, position = await asyncio.gather(
-        any_deleted(reader, scope), _position(reader, scope, wanted.last_retrieved_thread_model_id)
-    )
+    cursor = wanted.last_retrieved_thread_model_id
+    deleted, named = await asyncio.gather(any_deleted(reader, scope), _named_by(reader, scope, cursor or ""))
     statement = chosen(scope, wanted.filters or [], between, lenient=lenient, with_deletions=deleted)
-    if position:
-        first_trace, model = position
-        cursor = f"({statement.bind(first_trace, 'UInt128')}, {statement.bind(model, 'UInt128')})"
-        statement.where(f"(first_trace, model) < {cursor}")
+    if cursor:
+        first_trace, model = await _position(reader, scope, cursor, named, with_deletions=deleted)
+        position = f"({statement.bind(first_trace, 'UInt128')}, {statement.bind(model, 'UInt128')})"
+        statement.where(f"(first_trace, model) < {position}")
     limit = statement.bind(wanted.limit_or_default, "UInt32")
     # What its sessions say of a thread, and all else, is read of those only that are found.
     rows = await reader.rows_as(DECODER, statement, SELECT + source_of(statement), f"{_IN_ORDER} LIMIT {limit}")
@@ -179,17 +178,22 @@ async def _count(reader: Reader, statement: Statement, wanted: Page) -> int:
     return int(found[0]["total"])
 
 
-async def _position(reader: Reader, scope: Scope, cursor: str | None) -> tuple[int, int] | None:
+async def _position(
+    reader: Reader, scope: Scope, cursor: str, named: str | None, *, with_deletions: bool
+) -> tuple[int, int]:
     """Return where the thread of a cursor stands: a model id, or a thread id, which is what the Python SDK sends.
 
-    Raises Malformed where the project has no such thread (any more): to begin anew would repeat what was sent.
+    `named` is the thread whose model id it is, if it is one. Raises Malformed where the project has no such thread (any
+    more): to begin anew would repeat what was sent.
     """
-    if not cursor:
-        return None
-    for thread_id in (await _named_by(reader, scope, cursor), cursor):
-        found = [] if thread_id is None else await rows_of(reader, scope, [thread_id])
+    for thread_id in (named, cursor):
+        if thread_id is None:
+            continue
+        parts = thread_parts(narrowed=True, with_deletions=with_deletions)
+        statement = Statement(parts, scope.parameters(thread_ids=[thread_id]))
+        found = await reader.rows(statement, "SELECT first_trace, model FROM folded")
         if found:
-            return found[0].first_trace, found[0].model
+            return found[0]["first_trace"], found[0]["model"]
     raise Malformed(
         f"last_retrieved_thread_model_id names no thread of the project: {cursor[:100]}",
         field="last_retrieved_thread_model_id",
