@@ -17,7 +17,8 @@ from pipeline.query.payloads import runs_of
 from pipeline.query.reader import Reader, chunks
 from pipeline.query.rows import Thread, Trace
 from pipeline.query.statement import Scope, Statement
-from pipeline.query.threads import Reading, chosen, rows_of, source_of, threads_of
+from pipeline.query.thread_rows import rows_of
+from pipeline.query.threads import Reading, chosen, source_of, threads_of
 
 CHOSEN_THREADS_MAX: Final = 20_000
 """Threads chosen with one query; it looks at all of the project, so they should be many."""
@@ -82,8 +83,8 @@ async def _matching(reader: Reader, scope: Scope, wanted: Sequence[Filter], *, l
 
 
 async def _of_threads(reading: Reading, ids: Sequence[str]) -> AsyncIterator[Thread | list[Trace]]:
-    rows = await rows_of(reading, ids)
-    for run in runs_of(rows, [row["first_bytes"] + row["last_bytes"] for row in rows]):
+    rows = await rows_of(reading.reader, reading.scope, ids)
+    for run in runs_of(rows, [row.first_bytes + row.last_bytes for row in rows]):
         threads = await threads_of(reading, run)
         sizes = [thread.number_of_messages // 2 for thread in threads]
         for group in chunks(threads, sizes, bytes_max=TURNS_AT_ONCE_MAX, items_max=THREADS_AT_ONCE_MAX):

@@ -21,7 +21,6 @@ from pipeline.events.scores import EntityType
 
 _NARROW: Final = "/* narrow */"
 _BY_THREADS: Final = "AND thread_id IN {thread_ids:Array(String)}"
-_PICKED: Final = "AND thread_id IN (SELECT thread_id FROM picked)"
 DELETED: Final = """
     workspace = {workspace:String} AND project_id = {project_id:UUID} /* narrow */
     AND deleted_at_us > 0"""
@@ -77,7 +76,6 @@ UNTOLD_AROUND_DELETIONS: Final = f"""
 """Threads as their traces tell of them, without their texts: as the sink has folded them, and folded here, from the
 traces that survived, where the thread was ever deleted."""
 FOLDED: Final = "SELECT * FROM untold"
-FOLDED_COLUMNS: Final = (*COLUMNS, "thread_id", "model", "usage", "cost", "duration_ms", "messages")
 
 PREVIEWS: Final = """
     SELECT trace_id, trace_events, is_last, preview
@@ -244,13 +242,6 @@ def thread_parts(*, narrowed: bool = False, with_deletions: bool = True) -> dict
 def preview_parts() -> dict[str, str]:
     """Return `folded` of `thread_parts` with previews, and what it is made of."""
     return {"previews": PREVIEWS, "folded": FOLDED_WITH_PREVIEWS}
-
-
-def picked_parts() -> dict[str, str]:
-    """Return `picked_stated`, and what it is made of: what is in the part `picked`, as in `folded`, with its status."""
-    stated = STATED.replace("FROM folded", "FROM picked AS folded")
-    stated = stated.replace("JOIN sessions", "JOIN picked_sessions AS sessions")
-    return _narrow({"picked_sessions": SESSIONS, "picked_stated": stated}, _PICKED)
 
 
 def _narrow(parts: Mapping[str, str], narrow: str) -> dict[str, str]:

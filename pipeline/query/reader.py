@@ -1,9 +1,12 @@
 """How this stage asks ClickHouse: bounded in time, in memory and in how many ask at once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
+
+import msgspec
 
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.adapters.clock import Clock
@@ -22,8 +25,10 @@ _TIMED_OUT: Final = frozenset({159, 160})  # TIMEOUT_EXCEEDED, TOO_SLOW
 _TOO_LARGE: Final = frozenset({158, 307, 396})  # TOO_MANY_ROWS, TOO_MANY_BYTES, TOO_MANY_ROWS_OR_BYTES
 _BUSY: Final = frozenset({202, 745})  # TOO_MANY_SIMULTANEOUS_QUERIES, SERVER_OVERLOADED
 _MEMORY_LIMIT_EXCEEDED: Final = 241
+_PLAIN: Final = re.compile(r"[^\\'`\x00-\x1f]*")
 
 Item = TypeVar("Item")
+Row = TypeVar("Row")
 
 _log = logs.logger(__name__)
 
@@ -77,12 +82,26 @@ class Reader:
         sql = statement.text(select, tail)
         return await self.ask(sql, statement.parameters(sql))
 
+    async def rows_as(
+        self, decoder: msgspec.json.Decoder[Row], statement: Statement, select: str, tail: str = ""
+    ) -> list[Row]:
+        """Return the rows of a statement, each as `decoder` makes it of its columns."""
+        sql = statement.text(select, tail)
+        return await self.ask_as(decoder, sql, statement.parameters(sql))
+
     async def ask(self, sql: str, parameters: Mapping[str, object]) -> list[dict[str, Any]]:
         """Return the rows of a query whose text is known."""
+        return await self._within_limits(sql, lambda: self._client.rows(sql, bindable(parameters)))
+
+    async def ask_as(self, decoder: msgspec.json.Decoder[Row], sql: str, parameters: Mapping[str, object]) -> list[Row]:
+        """Return the rows of a query whose text is known, each as `decoder` makes it of its columns."""
+        return await self._within_limits(sql, lambda: self._client.decoded(sql, decoder, bindable(parameters)))
+
+    async def _within_limits(self, sql: str, ask: Callable[[], Awaitable[list[Row]]]) -> list[Row]:
         async with self._place():
             began = self._clock.monotonic()
             try:
-                found = await self._client.rows(sql, {name: _bindable(value) for name, value in parameters.items()})
+                found = await ask()
             except StorageUnavailable as error:
                 raise self._over_limit(error) from error
         seconds = self._clock.monotonic() - began
@@ -119,26 +138,34 @@ class Reader:
             self._places.release()
 
 
-class _Numbers:
-    """An array of whole numbers. The client binds the text of what it does not know as it is.
+class _Array:
+    """The text of an array. The client binds the text of what it does not know as it is.
 
     Of a list it would look at each element by itself, and of a text at each character, which of 2000 ids takes longer
     than all else that we do with them.
     """
 
-    __slots__ = ("_numbers",)
+    __slots__ = ("_text",)
 
-    def __init__(self, numbers: Sequence[int]) -> None:
-        self._numbers: Final = numbers
+    def __init__(self, text: str) -> None:
+        self._text: Final = text
 
     def __str__(self) -> str:
-        return f"[{','.join(map(str, self._numbers))}]"
+        return self._text
 
 
-def _bindable(value: object) -> object:
-    if isinstance(value, list) and value and all(type(item) is int for item in value):
-        return _Numbers(value)
-    return value
+def bindable(parameters: Mapping[str, object]) -> dict[str, object]:
+    """Return `parameters` in the form in which the client binds them at once, where it has one."""
+    return {name: _array(value) if isinstance(value, list) and value else value for name, value in parameters.items()}
+
+
+def _array(values: list[Any]) -> object:
+    """Return how `values` are bound: as a whole if they are whole numbers, or texts without a character to escape."""
+    if all(type(value) is int for value in values):
+        return _Array(f"[{','.join(map(str, values))}]")
+    if all(type(value) is str for value in values) and _PLAIN.fullmatch("".join(values)):
+        return _Array("['" + "','".join(values) + "']")
+    return values
 
 
 def chunks(items: Sequence[Item], sizes: Sequence[int], *, bytes_max: int, items_max: int) -> list[Sequence[Item]]:

@@ -6,14 +6,15 @@ reading it for 2000 threads in one statement took twice as long.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from pipeline.query.annotations import remarks_of
+from pipeline.query.annotations import Remark, remarks_of
 from pipeline.query.parts import review_parts
 from pipeline.query.reader import Reader
 from pipeline.query.rows import Comment, Score
 from pipeline.query.scores import Given, authors_of, scores_by_name
 from pipeline.query.statement import Statement
+from pipeline.query.thread_rows import State
 
 _LOG_BITS: Final = 64
 _BY_HAND: Final = frozenset({"ui", "sdk"})
@@ -27,35 +28,40 @@ class Review(NamedTuple):
     comments: list[Comment]
 
 
-async def reviews_of(
-    reader: Reader, workspace: str, rows: Sequence[Mapping[str, Any]], *, lenient: bool
-) -> list[Review]:
-    """Return the review of each row; `rows` are of `stated`, with `model`, `deleted_at_us` and `reopened`."""
-    models = [row["model"] for row in rows]
-    authors, tags, remarks = await asyncio.gather(
-        authors_of(reader, workspace, "thread", models),
-        _tags_of(reader, workspace, models),
-        remarks_of(reader, workspace, "thread", models),
-    )
-    found = []
-    for row, model in zip(rows, models, strict=True):
-        since_us = row["deleted_at_us"]
-        given = [one for one in authors.get(model, ()) if _counts(one, row, lenient=lenient)]
-        found.append(
-            Review(
-                scores_by_name(given),
-                sorted(tag for tag, added_us in tags.get(model, ()) if added_us > since_us),
-                [remark.comment for remark in remarks.get(model, ()) if remark.updated_us > since_us],
-            )
+class Said(NamedTuple):
+    """What was said of threads, by model id, whether it counts or not."""
+
+    scores: Mapping[int, list[Given]]
+    tags: Mapping[int, list[tuple[str, int]]]
+    remarks: Mapping[int, list[Remark]]
+
+
+async def said_of(reader: Reader, workspace: str, models: Sequence[int]) -> Said:
+    """Return all that was said of the threads with those model ids."""
+    return Said(
+        *await asyncio.gather(
+            authors_of(reader, workspace, "thread", models),
+            _tags_of(reader, workspace, models),
+            remarks_of(reader, workspace, "thread", models),
         )
-    return found
+    )
 
 
-def _counts(given: Given, row: Mapping[str, Any], *, lenient: bool) -> bool:
+def review(said: Said, model: int, state: State, *, lenient: bool) -> Review:
+    """Return what counts of what was said of one thread."""
+    since_us = state.deleted_at_us
+    return Review(
+        scores_by_name([one for one in said.scores.get(model, ()) if _counts(one, state, lenient=lenient)]),
+        sorted(tag for tag, added_us in said.tags.get(model, ()) if added_us > since_us),
+        [remark.comment for remark in said.remarks.get(model, ()) if remark.updated_us > since_us],
+    )
+
+
+def _counts(given: Given, state: State, *, lenient: bool) -> bool:
     """Tell whether a score counts: it is younger than the thread's deletion, and by hand also than its reopening."""
     _, _, (_, _, _, source, decided_log, decided_offset), _, set_us = given
-    decided_after: bool = (decided_log << _LOG_BITS) + decided_offset > row["reopened"]
-    younger: bool = set_us > row["deleted_at_us"]
+    decided_after: bool = (decided_log << _LOG_BITS) + decided_offset > state.reopened
+    younger: bool = set_us > state.deleted_at_us
     return younger and (lenient or source not in _BY_HAND or decided_after)
 
 

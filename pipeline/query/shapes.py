@@ -11,6 +11,7 @@ from pipeline.query.messages import Messages
 from pipeline.query.payloads import Payload
 from pipeline.query.reviews import Review
 from pipeline.query.rows import AUTHOR, Comment, Row, Score, Span, Thread, Trace, cost_of, duration_ms, raw
+from pipeline.query.thread_rows import State, ThreadRow
 from pipeline.query.times import iso, iso_or_none
 
 AnyRow = TypeVar("AnyRow", bound=Row)
@@ -88,30 +89,30 @@ def span(row: Mapping[str, Any], payload: Payload, scores: list[Score], comments
     )
 
 
-def thread(row: Mapping[str, Any], project_id: UUID, review: Review, messages: Messages) -> Thread:
+def thread(row: ThreadRow, state: State, project_id: UUID, review: Review, messages: Messages) -> Thread:
     """Return a thread."""
     return Thread(
-        id=row["thread_id"],
+        id=row.thread_id,
         project_id=project_id,
-        thread_model_id=UUID(int=row["model"]),
-        start_time=iso_or_none(row["start_us"]),
-        end_time=iso_or_none(row["end_us"]),
-        duration=duration_ms(row["start_us"], row["end_us"]),
+        thread_model_id=UUID(int=row.model),
+        start_time=iso_or_none(row.start_us),
+        end_time=iso_or_none(row.end_us),
+        duration=duration_ms(row.start_us, row.end_us),
         first_message=messages.first,
         last_message=messages.last,
         feedback_scores=review.scores,
-        status=row["status"],
-        number_of_messages=row["messages"],
-        total_estimated_cost=cost_of(row["cost"]),
-        usage=row["usage"],
-        created_at=iso(row["created_us"]),
-        last_updated_at=iso(row["last_updated_us"]),
+        status=state.status,
+        number_of_messages=row.messages,
+        total_estimated_cost=cost_of(row.cost),
+        usage=row.usage,
+        created_at=iso(row.created_us),
+        last_updated_at=iso(state.last_updated_us),
         created_by=AUTHOR,
         last_updated_by=AUTHOR,
         comments=review.comments,
         tags=review.tags,
-        source=row["source"],
-        environment=row["environment"],
+        source=row.source,
+        environment=row.environment,
     )
 
 

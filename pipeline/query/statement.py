@@ -55,13 +55,10 @@ class Statement:
         """Add parts, which may name those that are there already."""
         self._parts.update(parts)
 
-    def choose(self, name: str, source: str, *, columns: str = "*", tail: str = "") -> "Statement":
-        """Make what of `source` meets the conditions so far a part called `name`, and begin with no conditions.
-
-        `tail` is the part's order and limit.
-        """
+    def choose(self, name: str, source: str) -> "Statement":
+        """Make what of `source` meets the conditions so far a part called `name`, and begin with no conditions."""
         conditions = " AND ".join(f"({condition})" for condition in self._conditions) or "1"
-        self._parts[name] = f"SELECT {columns} FROM {source} WHERE {conditions}{tail and f' {tail}'}"  # noqa: S608 - values are bound
+        self._parts[name] = f"SELECT * FROM {source} WHERE {conditions}"  # noqa: S608 - values are bound
         self._conditions.clear()
         return self
 

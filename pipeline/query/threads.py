@@ -8,34 +8,31 @@ moves is seen in both.
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, NamedTuple
 from uuid import UUID
+
+import msgspec
 
 from pipeline.errors import Malformed, Unknown
 from pipeline.query import filters, shapes, sorting
 from pipeline.query.deletions import any_deleted
-from pipeline.query.messages import messages_of
+from pipeline.query.messages import Previews, messages_of, previews_of
 from pipeline.query.pages import Page, Search, TimeRange, range_of
 from pipeline.query.parts import (
-    FOLDED_COLUMNS,
     SCORE_COLUMNS,
     SESSION_COLUMNS,
     TAG_COLUMNS,
-    picked_parts,
     review_parts,
     thread_parts,
 )
-from pipeline.query.payloads import CHUNK_ITEMS_MAX, runs_of
-from pipeline.query.reader import PARAMETER_BYTES_MAX, Reader, chunks
-from pipeline.query.reviews import reviews_of
+from pipeline.query.payloads import runs_of
+from pipeline.query.reader import Reader
+from pipeline.query.reviews import Said, review, said_of
 from pipeline.query.rows import PageOf, Thread
 from pipeline.query.statement import Scope, Statement
 from pipeline.query.thread_fields import FIELDS, NEWEST_FIRST, SEARCHED, SORTS
+from pipeline.query.thread_rows import DECODER, SELECT, Standing, ThreadRow, rows_of, standings_of, state_of
 
-_COLUMNS: Final = """SELECT
-    thread_id, model, status, deleted_at_us, reopened, start_us, end_us, messages, created_us, last_updated_us, source,
-    environment, usage, cost, first_trace, first_id, last_id, first_events, last_events, first_bytes, last_bytes
-FROM """
 _IN_ORDER: Final = "ORDER BY first_trace DESC, model DESC"
 _MODEL_KNOWN: Final = """
 SELECT thread_id FROM thread_ids
@@ -61,18 +58,37 @@ class Reading:
     lenient: bool
 
 
+class _Chosen(msgspec.Struct, frozen=True, array_like=True):
+    """A thread of a page, and of how many it is one: enough to begin reading all that is shown of it."""
+
+    thread_id: str
+    first_trace: int
+    model: int
+    total: int
+
+
+_CHOSEN: Final = msgspec.json.Decoder(_Chosen)
+
+
+class _Around(NamedTuple):
+    """What is said of threads elsewhere than in their rows."""
+
+    standings: Mapping[str, Standing]
+    said: Said
+    previews: Previews
+
+
 async def thread(reader: Reader, scope: Scope, thread_id: str, *, truncate: bool, lenient: bool) -> Thread:
     """Return one thread; raises Unknown where the project has none of that id."""
-    reading = Reading(reader=reader, scope=scope, truncate=truncate, lenient=lenient)
-    rows = await rows_of(reading, [thread_id])
+    rows = await rows_of(reader, scope, [thread_id])
     if not rows:
         raise Unknown(f"Thread not found: {thread_id[:200]}")
-    return (await threads_of(reading, rows))[0]
+    return (await threads_of(Reading(reader=reader, scope=scope, truncate=truncate, lenient=lenient), rows))[0]
 
 
 async def thread_exists(reader: Reader, scope: Scope, thread_id: str) -> bool:
     """Tell whether the project has a trace with that thread id."""
-    return bool(await _narrowed(reader, scope, [thread_id], "SELECT thread_id, deleted_at_us FROM stated"))
+    return bool(await rows_of(reader, scope, [thread_id]))
 
 
 async def thread_model_exists(reader: Reader, workspace: str, model_id: UUID) -> bool:
@@ -89,22 +105,17 @@ async def search(reader: Reader, scope: Scope, wanted: Search, *, lenient: bool)
     The threads are chosen before this returns, so that what is wrong is raised before the first byte of an answer.
     """
     between = range_of(wanted.from_time, wanted.to_time)
-    deleted = await any_deleted(reader, scope)
+    cursor = wanted.last_retrieved_thread_model_id
+    deleted, named = await asyncio.gather(any_deleted(reader, scope), _named_by(reader, scope, cursor or ""))
     statement = chosen(scope, wanted.filters or [], between, lenient=lenient, with_deletions=deleted)
-    if wanted.last_retrieved_thread_model_id:
-        first_trace, model = await _position(reader, scope, wanted.last_retrieved_thread_model_id)
-        cursor = f"({statement.bind(first_trace, 'UInt128')}, {statement.bind(model, 'UInt128')})"
-        statement.where(f"(first_trace, model) < {cursor}")
+    if cursor:
+        first_trace, model = await _position(reader, scope, cursor, named, with_deletions=deleted)
+        position = f"({statement.bind(first_trace, 'UInt128')}, {statement.bind(model, 'UInt128')})"
+        statement.where(f"(first_trace, model) < {position}")
     limit = statement.bind(wanted.limit_or_default, "UInt32")
+    # What its sessions say of a thread, and all else, is read of those only that are found.
+    rows = await reader.rows_as(DECODER, statement, SELECT + source_of(statement), f"{_IN_ORDER} LIMIT {limit}")
     reading = Reading(reader=reader, scope=scope, truncate=bool(wanted.truncate), lenient=lenient)
-    # Only of what is picked sessions are read, and messages after it.
-    source, tail = source_of(statement), f"{_IN_ORDER} LIMIT {limit}"
-    if deleted:
-        found = await reader.rows(statement, "SELECT thread_id FROM " + source, tail)  # noqa: S608 - a part of ours
-        rows = await rows_of(reading, [row["thread_id"] for row in found])
-    else:
-        statement.choose("picked", source, columns=", ".join(FOLDED_COLUMNS), tail=tail).add(picked_parts())
-        rows = await reader.rows(statement, _COLUMNS + "picked_stated", _IN_ORDER)
     return _runs(reading, rows, exclude=wanted.exclude or [])
 
 
@@ -116,13 +127,14 @@ async def page(reader: Reader, scope: Scope, wanted: Page, *, lenient: bool) -> 
     if wanted.search:
         statement.where(filters.contains(wanted.search, SEARCHED, statement))
     size, offset = statement.bind(wanted.size, "UInt32"), statement.bind(wanted.offset, "UInt32")
-    select = "SELECT thread_id, count() OVER () AS total FROM " + source_of(statement, order)  # noqa: S608 - a part of ours
-    rows = await reader.rows(statement, select, f"{order} LIMIT {size} OFFSET {offset}")
-    total = rows[0]["total"] if rows else await _count(reader, statement, wanted)
-    content: list[Thread] = []
+    select = "SELECT thread_id, first_trace, model, count() OVER () FROM " + source_of(statement, order)  # noqa: S608
+    found = await reader.rows_as(_CHOSEN, statement, select, f"{order} LIMIT {size} OFFSET {offset}")
+    total = found[0].total if found else await _count(reader, statement, wanted)
     reading = Reading(reader=reader, scope=scope, truncate=wanted.truncate, lenient=lenient)
-    async for run in _runs(reading, await rows_of(reading, [row["thread_id"] for row in rows]), exclude=wanted.exclude):
-        content += run
+    rows, around = await asyncio.gather(
+        rows_of(reader, scope, [one.thread_id for one in found], with_deletions=deleted), _around(reading, found)
+    )
+    content = [shapes.without(one, wanted.exclude) for one in await _told(reading, rows, around)]
     return PageOf(page=wanted.number, size=len(content), total=total, content=content, sortable_by=list(SORTS))
 
 
@@ -166,17 +178,20 @@ async def _count(reader: Reader, statement: Statement, wanted: Page) -> int:
     return int(found[0]["total"])
 
 
-async def _position(reader: Reader, scope: Scope, cursor: str) -> tuple[int, int]:
+async def _position(
+    reader: Reader, scope: Scope, cursor: str, named: str | None, *, with_deletions: bool
+) -> tuple[int, int]:
     """Return where the thread of a cursor stands: a model id, or a thread id, which is what the Python SDK sends.
 
-    Raises Malformed where the project has no such thread (any more): to begin anew would repeat what was sent.
+    `named` is the thread whose model id it is, if it is one. Raises Malformed where the project has no such thread (any
+    more): to begin anew would repeat what was sent.
     """
-    for thread_id in (await _named_by(reader, scope, cursor), cursor):
+    for thread_id in (named, cursor):
         if thread_id is None:
             continue
-        found = await _narrowed(
-            reader, scope, [thread_id], "SELECT thread_id, first_trace, model, deleted_at_us FROM stated"
-        )
+        parts = thread_parts(narrowed=True, with_deletions=with_deletions)
+        statement = Statement(parts, scope.parameters(thread_ids=[thread_id]))
+        found = await reader.rows(statement, "SELECT first_trace, model FROM folded")
         if found:
             return found[0]["first_trace"], found[0]["model"]
     raise Malformed(
@@ -199,45 +214,33 @@ async def _named_by(reader: Reader, scope: Scope, cursor: str) -> str | None:
     return found[0]["thread_id"] if found else None
 
 
-async def _runs(
-    reading: Reading, rows: Sequence[Mapping[str, Any]], *, exclude: Sequence[str]
-) -> AsyncIterator[list[Thread]]:
+async def _runs(reading: Reading, rows: Sequence[ThreadRow], *, exclude: Sequence[str]) -> AsyncIterator[list[Thread]]:
     """Yield the threads of `rows` in runs whose messages may be held at once."""
-    for run in runs_of(rows, [row["first_bytes"] + row["last_bytes"] for row in rows]):
+    for run in runs_of(rows, [row.first_bytes + row.last_bytes for row in rows]):
         yield [shapes.without(row, exclude) for row in await threads_of(reading, run)]
 
 
-async def rows_of(reading: Reading, ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the rows of the threads `ids`, in that order; one that is gone by now is left out."""
-    found: dict[str, dict[str, Any]] = {}
-    sizes = [len(thread_id.encode()) for thread_id in ids]
-    for run in chunks(ids, sizes, bytes_max=PARAMETER_BYTES_MAX, items_max=CHUNK_ITEMS_MAX):
-        for row in await _narrowed(reading.reader, reading.scope, run, _COLUMNS + "stated"):
-            found[row["thread_id"]] = row
-    return [found[thread_id] for thread_id in ids if thread_id in found]
+async def threads_of(reading: Reading, rows: Sequence[ThreadRow]) -> list[Thread]:
+    """Return the threads of `rows`, with their states, what was said of them and their messages."""
+    return await _told(reading, rows, await _around(reading, rows))
 
 
-async def threads_of(reading: Reading, rows: Sequence[Mapping[str, Any]]) -> list[Thread]:
-    """Return the threads of `rows`, with what was said of them and their messages."""
-    reviews, messages = await asyncio.gather(
-        reviews_of(reading.reader, reading.scope.workspace, rows, lenient=reading.lenient),
-        messages_of(reading.reader, reading.scope, rows, truncate=reading.truncate),
+async def _around(reading: Reading, threads: Sequence[ThreadRow | _Chosen]) -> _Around:
+    reader, scope = reading.reader, reading.scope
+    return _Around(
+        *await asyncio.gather(
+            standings_of(reader, scope, [one.thread_id for one in threads]),
+            said_of(reader, scope.workspace, [one.model for one in threads]),
+            previews_of(reader, scope, [one.first_trace for one in threads]),
+        )
     )
-    return [
-        shapes.thread(row, reading.scope.project_id, review, said)
-        for row, review, said in zip(rows, reviews, messages, strict=True)
-    ]
 
 
-async def _narrowed(reader: Reader, scope: Scope, ids: Sequence[str], select: str) -> list[dict[str, Any]]:
-    """Return the rows of those threads; `select` is from `stated`, with `thread_id` and `deleted_at_us`.
-
-    That a thread was deleted the row itself says; only then it is folded anew, from the traces that survived.
-    """
-    statement = Statement(thread_parts(narrowed=True, with_deletions=False), scope.parameters(thread_ids=list(ids)))
-    rows = await reader.rows(statement, select)
-    deleted = [row["thread_id"] for row in rows if row["deleted_at_us"]]
-    if not deleted:
-        return rows
-    statement = Statement(thread_parts(narrowed=True), scope.parameters(thread_ids=deleted))
-    return [row for row in rows if not row["deleted_at_us"]] + await reader.rows(statement, select)
+async def _told(reading: Reading, rows: Sequence[ThreadRow], around: _Around) -> list[Thread]:
+    messages = await messages_of(reading.reader, reading.scope, rows, around.previews, truncate=reading.truncate)
+    told = []
+    for row, ends in zip(rows, messages, strict=True):
+        state = state_of(row, around.standings.get(row.thread_id))
+        reviewed = review(around.said, row.model, state, lenient=reading.lenient)
+        told.append(shapes.thread(row, state, reading.scope.project_id, reviewed, ends))
+    return told

@@ -14,6 +14,7 @@ from rich.table import Table
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.adapters.clock import Clock, SystemClock
 from pipeline.adapters.listener import Listener
+from pipeline.adapters.memory import collect_seldom, give_back_large_blocks
 from pipeline.adapters.telemetry import logs
 from pipeline.adapters.web.app import build
 from pipeline.commands.bench.archive import Archive, fill, settle
@@ -118,7 +119,9 @@ async def query_stage(storage: Storage, clock: Clock) -> AsyncIterator[str]:
     listener = Listener(
         build({"query": query.routes()}, clock=clock), host="127.0.0.1", port=0, drain_seconds=_DRAIN_SECONDS
     )
+    give_back_large_blocks()
     await query.start()
+    collect_seldom()
     await listener.start()
     try:
         yield f"http://127.0.0.1:{listener.port}"

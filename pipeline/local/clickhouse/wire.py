@@ -10,6 +10,7 @@ import secrets
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -161,11 +162,12 @@ def is_form(content_type: str) -> bool:
 def read_form(content_type: str, body: bytes) -> list[tuple[str, str]]:
     """Return the fields of a form; raises QueryFailed for files (external tables), which this server has not."""
     head = f"Content-Type: {content_type}\r\n\r\n".encode()
-    form = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + body)
+    # The policy that looks into headers when it is asked for them, not before: half of the time for a form of 80 kB.
+    form = email.parser.BytesParser(policy=email.policy.compat32).parsebytes(head + body)
     if not form.is_multipart():
         raise QueryFailed(BAD_ARGUMENTS, "BAD_ARGUMENTS", "The body is not the form its Content-Type says")
     fields: list[tuple[str, str]] = []
-    for part in form.iter_parts():
+    for part in islice(form.walk(), 1, None):  # the first one is the form itself
         if part.get_filename() is not None:
             raise QueryFailed(NOT_IMPLEMENTED, "NOT_IMPLEMENTED", "External tables (files of a form)")
         content = part.get_payload(decode=True)

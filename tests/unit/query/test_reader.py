@@ -1,10 +1,11 @@
 from pathlib import Path
 
+from clickhouse_connect.driver.binding import format_bind_value
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from pipeline.query.reader import chunks, query_settings, reading_user
+from pipeline.query.reader import bindable, chunks, query_settings, reading_user
 from pipeline.settings import ClickHouseSettings, QuerySettings
 
 
@@ -35,3 +36,21 @@ def test_queries_are_asked_by_a_user_of_their_own_where_there_is_one() -> None:
     used = reading_user(writer, reader)
     assert (used.user, used.password.get_secret_value(), used.password_file) == ("reader", "other", None)
     assert (used.host, used.port, used.database) == (writer.host, writer.port, writer.database)
+
+
+TEXTS = st.lists(st.text(st.characters(codec="utf-8"), max_size=5), max_size=4)
+
+
+@given(TEXTS)
+def test_texts_are_bound_as_the_client_would_bind_them_one_by_one(texts: list[str]) -> None:
+    (bound,) = bindable({"ids": texts}).values()
+
+    assert format_bind_value(bound).replace(", '", ",'") == format_bind_value(texts).replace(", '", ",'")
+
+
+def test_whole_numbers_are_bound_whatever_their_size_and_flags_are_none() -> None:
+    bound = bindable({"many": [0, -1, 2**127], "flags": [True], "none": [], "one": 5})
+
+    assert {name: str(value) for name, value in bound.items()} == {
+        "many": f"[0,-1,{2**127}]", "flags": "[True]", "none": "[]", "one": "5",
+    }  # fmt: skip

@@ -50,12 +50,10 @@ def test_a_scope_names_its_threads() -> None:
     assert scope.parameters(more=1) == {"workspace": "w", "project_id": str(UUID(int=1)), "more": 1}
 
 
-def test_a_chosen_part_can_be_ordered_and_limited_and_another_be_made_of_it() -> None:
-    statement = Statement({"a": "SELECT 1 AS x"}, {})
-    statement.choose("picked", "a", columns="x", tail="ORDER BY x LIMIT 2")
-    statement.add({"doubled": "SELECT x * 2 AS y FROM picked"})
+def test_a_part_that_is_added_may_be_made_of_one_that_was_chosen() -> None:
+    statement = Statement({"a": "SELECT 1 AS x"}, {}).choose("matching", "a")
+    statement.add({"doubled": "SELECT x * 2 AS y FROM matching"})
 
     text = statement.text("SELECT * FROM doubled")
 
-    assert "picked AS (SELECT x FROM a WHERE 1 ORDER BY x LIMIT 2)" in text
-    assert text.index("picked AS") < text.index("doubled AS")
+    assert text.index("matching AS") < text.index("doubled AS")

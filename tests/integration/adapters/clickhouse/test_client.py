@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -75,6 +76,41 @@ async def test_values_are_bound_by_the_server(client: ClickHouse) -> None:
 async def test_a_parameter_that_the_sql_does_not_bind_is_refused(client: ClickHouse) -> None:
     with pytest.raises(ValueError, match="stray"):
         await client.rows("SELECT {bound:UInt8}", {"bound": 1, "stray": 2})
+
+
+class Kept(msgspec.Struct, array_like=True):
+    place: int
+    name: str | None
+    id: uuid.UUID
+    price: Decimal
+    used: dict[str, int]
+
+
+async def test_rows_are_decoded_as_they_are_declared_with_numbers_of_any_size(client: ClickHouse) -> None:
+    sql = """
+    SELECT bitShiftLeft(toInt256(1), 200), nullIf({name:String}, ''), toUUID(x), toDecimal128('0.5', 9), map('a', n)
+    FROM (SELECT '00000000-0000-0000-0000-000000000005' AS x, arrayJoin([7, -9223372036854775808]) AS n)"""
+    decoder = msgspec.json.Decoder(Kept)
+
+    named = await client.decoded(sql, decoder, {"name": 'q"\\\n ü'})
+    unnamed = await client.decoded(sql, decoder, {"name": ""})
+
+    assert named == [Kept(2**200, 'q"\\\n ü', uuid.UUID(int=5), Decimal("0.5"), {"a": n}) for n in (7, -(2**63))]
+    assert [row.name for row in unnamed] == [None, None]
+    assert await client.decoded("SELECT 1 WHERE 0", decoder) == []
+
+
+async def test_what_is_no_utf_8_does_not_hide_the_other_rows(client: ClickHouse) -> None:
+    sql = "SELECT arrayJoin(['good', unhex('62FF64')])"
+
+    assert await client.decoded(sql, msgspec.json.Decoder(tuple[str])) == [("good",), ("b\ufffdd",)]
+
+
+async def test_a_query_that_fails_after_its_first_rows_is_a_failure_not_fewer_rows(client: ClickHouse) -> None:
+    with pytest.raises(StorageUnavailable) as failure:
+        await client.decoded("SELECT throwIf(number = 2000000) FROM numbers(3000000)", msgspec.json.Decoder(tuple[int]))
+
+    assert failure.value.code == 395
 
 
 async def test_a_large_result_comes_in_blocks_and_may_be_left_early(client: ClickHouse) -> None:
