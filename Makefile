@@ -31,7 +31,7 @@ format: setup
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
 
-check: setup ## lint, types, house rules, unit tests, 300 simulated schedules (3 minutes)
+check: setup ## lint, types, house rules, unit tests, 300 simulated schedules (2 minutes)
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/pytest -q $(AT_ONCE) 2 tests/tidy tests/unit tests/simulation
@@ -40,7 +40,7 @@ machine: setup
 	@tests/install_packages
 	@$(BIN)/python -m tests.apache_kafka.prepare || echo "going on without Apache Kafka"
 
-test: check machine ## everything a release must pass (17 minutes)
+test: check machine ## everything a release must pass (19 minutes)
 	@$(BIN)/pytest -q $(AT_ONCE) 3 --durations=10 tests/deploy tests/integration tests/contract tests/browser
 
 fault: machine ## long, seeded fault suites: make fault SEED=1
