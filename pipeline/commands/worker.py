@@ -14,8 +14,8 @@ from pipeline.stream import worker
 
 _SWITCH_SECONDS: Final = 0.001
 """So long one thread keeps the interpreter while another wants it. The thread of the Kafka client wants it after each
-piece of an answer that it has received: with Python's own 5 ms the next answer came late, and 87 thousand events a
-second were applied instead of 93."""
+piece of an answer that it has received. Seven quiet runs each, thousand events a second: 80 to 97 with Python's own 5
+ms, mean 87; 78 to 103 with this, mean 94. The ranges overlap, so the gain is likely and not proven."""
 
 _log = logs.logger(__name__)
 
