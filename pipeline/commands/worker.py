@@ -5,7 +5,7 @@ import sys
 from typing import Final
 
 from pipeline.adapters.clock import SystemClock
-from pipeline.adapters.memory import collect_seldom
+from pipeline.adapters.memory import collect_seldom, give_back_large_blocks
 from pipeline.adapters.telemetry import logs
 from pipeline.adapters.telemetry.health import Health
 from pipeline.commands import stage_process
@@ -30,6 +30,7 @@ def run(settings: Settings) -> int:
 
         await worker.run(settings, SystemClock(), ready=ready, stop=stop)
 
+    give_back_large_blocks()
     collect_seldom()
     sys.setswitchinterval(_SWITCH_SECONDS)
     # Faust and its event loop services are tested on asyncio's own loop.
