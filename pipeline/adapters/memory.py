@@ -39,7 +39,8 @@ def give_back_large_blocks() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it, musl does not
     if mallopt is None:
         return False
-    return mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES_MIN) == 1 and mallopt(_M_TRIM_THRESHOLD, HEAP_END_BYTES_MAX) == 1
+    sizes = {_M_MMAP_THRESHOLD: LARGE_BYTES_MIN, _M_TRIM_THRESHOLD: HEAP_END_BYTES_MAX}
+    return all(mallopt(which, size_bytes) == 1 for which, size_bytes in sizes.items())
 
 
 def collect_seldom(allocations: int = ALLOCATIONS_BETWEEN_LOOKS) -> None:

@@ -16,6 +16,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode.threads import WorkerThread
 
+from pipeline.adapters.kafka.lean import give_lean_records
 from pipeline.stream import faust_internals
 from pipeline.stream.batches import Batch, BatchQueue
 from pipeline.stream.owned import Owned
@@ -72,7 +73,7 @@ class FetchingThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     async def on_start(self) -> None:
         """Start the client."""
         await super().on_start()
-        faust_internals.leave_records_as_they_are(faust_internals.client_in(self))
+        give_lean_records(faust_internals.client_in(self))
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         client = super()._create_worker_consumer(transport)

@@ -7,7 +7,6 @@ what was found in them. What is overridden rather than called is a hook without 
 
 import asyncio
 import threading
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -28,9 +27,8 @@ OVERRIDDEN: Final = (
     ("faust.transport.drivers.aiokafka", "Consumer", "_new_consumer_thread", ("self",)),
     ("faust.transport.drivers.aiokafka", "AIOKafkaConsumerThread", "_create_worker_consumer", ("self", "transport")),
     ("faust.app.base", "App", "_new_transport", ("self",)),
-    ("aiokafka.consumer.fetcher", "PartitionRecords", "_consumer_record", ("self", "tp", "record")),
 )
-"""Private methods that are overridden, the last one in single objects: module, class, name, parameters."""
+"""Private methods that are overridden: module, class, name, parameters."""
 
 _GROUP_HAS_MOVED_ON: Final = (
     CommitFailedError,
@@ -81,30 +79,6 @@ def read_committed_only(client: Any) -> None:
     Faust ties this to its own `exactly_once`.
     """
     client._isolation_level = "read_committed"
-
-
-class _Unconverted(OrderedDict[Any, Any]):
-    """What a client has fetched, by partition, whose records come out as they were decoded."""
-
-    def __setitem__(self, place: Any, fetched: Any) -> None:
-        """Keep what one fetch brought for a partition."""
-        records = getattr(fetched, "_partition_records", None)  # an error that is to be raised has none
-        if records is not None:
-            records._consumer_record = _as_it_is
-        super().__setitem__(place, fetched)
-
-
-def _as_it_is(_: Any, record: Any) -> Any:
-    return record
-
-
-def leave_records_as_they_are(client: Any) -> None:
-    """Let a client that has started, and fetched nothing yet, hand records on as its decoder makes them.
-
-    They have offset, timestamp, key, value and headers. To make a `ConsumerRecord` of one takes three times as long as
-    to decode it (4.8 of 6.3 µs), for what nobody here looks at.
-    """
-    client._fetcher._records = _Unconverted(client._fetcher._records)
 
 
 async def next_records(consumer: Any, timeout_seconds: float) -> Mapping[Any, list[Any]]:

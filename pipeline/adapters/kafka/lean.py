@@ -1,22 +1,22 @@
 """Records as aiokafka's parser made them, without the object that aiokafka makes of each for its users.
 
-That object, and the Python that fills it, is a third of what reading a record costs (1.3 of 3.5 µs). What the parser
-gives has offset, timestamp, key, value and headers too; the headers are a list, and topic and partition are missing.
+To make that object takes 1.3 of the 3.5 µs that a sink needs to read a record, and took 4.8 of the 6.3 µs of a stream
+worker's client, on a busy machine. What the parser gives has offset, timestamp, key, value and headers too; the headers
+are a list, and topic and partition are missing.
 """
 
 from collections import OrderedDict
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import FetchResult
 
 
-def give_lean_records(consumer: AIOKafkaConsumer) -> None:
-    """Have a consumer that has started give its records as they were parsed.
+def give_lean_records(client: Any) -> None:
+    """Have a client that has started, and fetched nothing yet, give its records as they were parsed.
 
     Checksums, transactions that were rolled back, and positions are aiokafka's matter as ever.
     """
-    fetcher = consumer._fetcher  # noqa: SLF001 - the version is pinned, and test_lean.py holds it
+    fetcher = client._fetcher  # noqa: SLF001 - the version is pinned, and test_lean.py holds it
     fetcher._records = _LeanResults(fetcher._records)  # noqa: SLF001
 
 

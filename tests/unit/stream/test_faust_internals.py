@@ -5,23 +5,17 @@ import importlib
 import inspect
 import re
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from types import SimpleNamespace
 
-import aiokafka
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.consumer.fetcher import READ_COMMITTED, FetchError, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import Assignment, Subscription, SubscriptionState, TopicPartitionState
 from aiokafka.errors import NodeNotReadyError, ProducerFenced
 from aiokafka.producer.transaction_manager import TransactionManager
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
-from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
+from aiokafka.structs import OffsetAndMetadata
 from faust import App
 from faust.app.base import App as BaseApp
 from faust.tables.recovery import Recovery
@@ -100,51 +94,7 @@ async def test_the_fetches_of_a_client_can_be_bounded_before_it_starts() -> None
     await client.stop()
 
 
-def test_records_come_out_as_they_were_decoded() -> None:
-    place = TopicPartition("traces", 3)
-    batch = DefaultRecordBatchBuilder(
-        magic=2, compression_type=0, is_transactional=0, producer_id=-1, producer_epoch=-1, base_sequence=0,
-        batch_size=1024,
-    )  # fmt: skip
-    batch.append(0, 1000, b"key", b"value", [("kind", b"trace")])
-    batch.append(1, 1001, None, None, [])
-    client = SimpleNamespace(_fetcher=SimpleNamespace(_records=OrderedDict()))
-    faust_internals.leave_records_as_they_are(client)
-    fetched = client._fetcher._records
-    fetched[place] = FetchResult(
-        place,
-        assignment=SimpleNamespace(
-            active=True,
-            state_value=lambda _: SimpleNamespace(paused=False, position=0, consumed_to=lambda _: None),
-        ),
-        partition_records=PartitionRecords(
-            place,
-            MemoryRecords(bytes(batch.build())),
-            aborted_transactions=[],
-            fetch_offset=0,
-            key_deserializer=None,
-            value_deserializer=None,
-            check_crcs=True,
-            isolation_level=READ_COMMITTED,
-        ),
-        backoff=0.0,
-    )
-    records = fetched[place].getall()
-
-    assert not any(isinstance(record, ConsumerRecord) for record in records)
-    first, second = [(one.offset, one.timestamp, one.key, one.value, one.headers) for one in records]
-    assert first == (0, 1000, b"key", b"value", [("kind", b"trace")])
-    assert second == (1, 1001, None, None, [])
-    fetched[place] = error = FetchError(error=NodeNotReadyError(), backoff=0.0)
-    assert fetched[place] is error
-
-
-def test_what_is_fetched_is_kept_where_it_is_looked_for() -> None:
-    source = inspect.getsource(aiokafka.consumer.fetcher)
-    assert source.count("self._records = ") == 2, "those of a fetcher, and the batches of one partition"
-    assert "self._records[tp] = FetchResult(" in source
-    assert "consumer_record = self._consumer_record(tp, record)" in source
-    assert "self._fetcher = Fetcher(" in inspect.getsource(AIOKafkaConsumer.start)
+def test_a_thread_has_its_client_once_it_has_started() -> None:
     assert "self._consumer = self._create_consumer" in inspect.getsource(AIOKafkaConsumerThread.on_start)
 
 
