@@ -14,7 +14,7 @@ from pipeline.query.reader import Reader
 from pipeline.query.rows import Comment, Score
 from pipeline.query.scores import Given, authors_of, scores_by_name
 from pipeline.query.statement import Statement
-from pipeline.query.thread_rows import State
+from pipeline.query.thread_rows import ThreadRow
 
 _LOG_BITS: Final = 64
 _BY_HAND: Final = frozenset({"ui", "sdk"})
@@ -47,21 +47,21 @@ async def said_of(reader: Reader, workspace: str, models: Sequence[int]) -> Said
     )
 
 
-def review(said: Said, model: int, state: State, *, lenient: bool) -> Review:
+def review(said: Said, row: ThreadRow, *, lenient: bool) -> Review:
     """Return what counts of what was said of one thread."""
-    since_us = state.deleted_at_us
+    model, since_us = row.model, row.deleted_at_us
     return Review(
-        scores_by_name([one for one in said.scores.get(model, ()) if _counts(one, state, lenient=lenient)]),
+        scores_by_name([one for one in said.scores.get(model, ()) if _counts(one, row, lenient=lenient)]),
         sorted(tag for tag, added_us in said.tags.get(model, ()) if added_us > since_us),
         [remark.comment for remark in said.remarks.get(model, ()) if remark.updated_us > since_us],
     )
 
 
-def _counts(given: Given, state: State, *, lenient: bool) -> bool:
+def _counts(given: Given, row: ThreadRow, *, lenient: bool) -> bool:
     """Tell whether a score counts: it is younger than the thread's deletion, and by hand also than its reopening."""
     _, _, (_, _, _, source, decided_log, decided_offset), _, set_us = given
-    decided_after: bool = (decided_log << _LOG_BITS) + decided_offset > state.reopened
-    younger: bool = set_us > state.deleted_at_us
+    decided_after: bool = (decided_log << _LOG_BITS) + decided_offset > row.reopened
+    younger: bool = set_us > row.deleted_at_us
     return younger and (lenient or source not in _BY_HAND or decided_after)
 
 
