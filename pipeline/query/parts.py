@@ -227,7 +227,9 @@ AVERAGES: Final = """
     FROM scores
     GROUP BY entity"""
 
-GIVEN_ENTITIES: Final = "{entities:Array(UInt128)}"
+GIVEN_ENTITIES: Final = "(SELECT arrayJoin(CAST({entities:String}, 'Array(UInt128)')))"
+"""The ids in the parameter `entities`, as `reader.listed` gives them: 2,000 ids as a text take ClickHouse 2 ms, as an
+array 6, since it then makes a literal of each."""
 _OF_PROJECT: Final = """(
             SELECT model FROM threads
             PREWHERE workspace = {workspace:String} AND project_id = {project_id:UUID}
@@ -274,7 +276,7 @@ def review_parts(*, narrowed: bool = False) -> dict[str, str]:
     return {
         "score_authors": _authors("thread", among),
         "given": GIVEN,
-        "tagged": _among(TAGGED, among),
+        "tagged": narrowed_to(TAGGED, among),
         "scored": SCORED,
         "labelled": LABELLED,
         "reviewed": REVIEWED,
@@ -296,8 +298,9 @@ def score_parts(entity_type: EntityType, among: str, *, prefix: str = "") -> dic
 
 
 def _authors(entity_type: EntityType, among: str) -> str:
-    return _among(SCORE_AUTHORS.replace("'entity'", f"'{entity_type}'"), among)
+    return narrowed_to(SCORE_AUTHORS.replace("'entity'", f"'{entity_type}'"), among)
 
 
-def _among(part: str, entities: str) -> str:
+def narrowed_to(part: str, entities: str) -> str:
+    """Return `part` of those only whose ids, as numbers, are in the SQL `entities`."""
     return part.replace(_NARROW, f"AND toUInt128(entity_id) IN {entities}")

@@ -168,6 +168,11 @@ def _array(values: list[Any]) -> object:
     return values
 
 
+def listed(numbers: Sequence[int]) -> object:
+    """Return whole numbers as one text for a parameter, of which ClickHouse makes an array by a CAST."""
+    return _Array(f"[{','.join(map(str, numbers))}]")
+
+
 def chunks(items: Sequence[Item], sizes: Sequence[int], *, bytes_max: int, items_max: int) -> list[Sequence[Item]]:
     """Return `items` in runs of at most `items_max`, and at most `bytes_max` by `sizes` unless one alone is larger."""
     runs: list[Sequence[Item]] = []

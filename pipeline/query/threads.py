@@ -6,7 +6,7 @@ moves is seen in both.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -86,7 +86,7 @@ _CHOSEN: Final = msgspec.json.Decoder(_Chosen)
 class _Around(NamedTuple):
     """What is said of threads elsewhere than in their rows."""
 
-    said: Said
+    said: Mapping[int, Sequence[Said]]
     previews: Previews
 
 
@@ -263,6 +263,6 @@ async def _told(reading: Reading, rows: Sequence[ThreadRow], around: _Around) ->
     messages = await messages_of(reading.reader, reading.scope, rows, around.previews, truncate=reading.truncate)
     told = []
     for row, ends in zip(rows, messages, strict=True):
-        reviewed = review(around.said, row, lenient=reading.lenient)
+        reviewed = review(around.said.get(row.model, ()), row, lenient=reading.lenient)
         told.append(shapes.thread(row, reading.scope.project_id, reviewed, ends))
     return told
