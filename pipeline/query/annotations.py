@@ -1,7 +1,7 @@
 """Comments on traces, spans and threads."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from pipeline.errors import Unknown
@@ -23,6 +23,24 @@ GROUP BY entity_id, comment_id
 HAVING countIf(event = 'delete') = 0
 ORDER BY created_us, comment_id"""
 
+REMARKED: Final = """
+    SELECT entity, arraySort(remark -> (remark.6, remark.1), groupArray(
+        (comment_id, newest.1, newest.2, first_author, updated_us, created_us)
+    )) AS remarks
+    FROM (
+        SELECT
+            toUInt128(entity_id) AS entity, comment_id,
+            argMax((ifNull(text, ''), ifNull(author, '')), (version_us, ifNull(text, ''))) AS newest,
+            argMin(ifNull(author, ''), (version_us, ifNull(author, ''))) AS first_author,
+            min(received_at_us) AS created_us, max(version_us) AS updated_us
+        FROM annotation_events
+        WHERE workspace = {workspace:String} AND entity_type = 'thread' AND annotation = 'comment' /* narrow */
+        GROUP BY entity, comment_id
+        HAVING countIf(event = 'delete') = 0
+    )
+    GROUP BY entity"""
+"""The comments of threads, oldest first: what `remark` takes."""
+
 _PLACES: Final = """
 SELECT comment_id, entity_id, countIf(event = 'delete') > 0 AS is_deleted
 FROM annotation_events
@@ -42,21 +60,32 @@ async def comments_of(
     reader: Reader, workspace: str, entity_type: str, ids: Sequence[UUID]
 ) -> dict[UUID, list[Remark]]:
     """Return the comments by entity, oldest first."""
-    remarks = await remarks_of(reader, workspace, entity_type, [entity.int for entity in ids])
-    return {UUID(int=entity): said for entity, said in remarks.items()}
-
-
-async def remarks_of(
-    reader: Reader, workspace: str, entity_type: str, entities: Sequence[int]
-) -> dict[int, list[Remark]]:
-    """Return the comments by entity, an id as a number, oldest first."""
-    if not entities:
+    if not ids:
         return {}
+    entities = [entity.int for entity in ids]
     parameters = {"workspace": workspace, "entity_type": entity_type, "entities": entities}
-    found: dict[int, list[Remark]] = {}
+    found: dict[UUID, list[Remark]] = {}
     for row in await reader.ask(_COMMENTS, parameters):
-        found.setdefault(row["entity_id"].int, []).append(Remark(_comment(row), row["updated_us"]))
+        text, author = row["newest"]
+        given = (row["comment_id"], text, author, row["first_author"], row["updated_us"], row["created_us"])
+        found.setdefault(row["entity_id"], []).append(remark(given))
     return found
+
+
+def remark(given: tuple[UUID, str, str, str, int, int]) -> Remark:
+    """Return the remark whose id, text, author, first author, last change and creation (microseconds) are `given`."""
+    comment_id, text, author, first_author, updated_us, created_us = given
+    return Remark(
+        Comment(
+            id=comment_id,
+            text=text,
+            created_at=iso(created_us),
+            last_updated_at=iso(updated_us),
+            created_by=first_author or AUTHOR,
+            last_updated_by=author or AUTHOR,
+        ),
+        updated_us,
+    )
 
 
 async def comment(reader: Reader, workspace: str, entity_type: str, entity_id: UUID, comment_id: UUID) -> Comment:
@@ -75,15 +104,3 @@ async def comment_places(
     parameters = {"workspace": workspace, "entity_type": entity_type, "comments": comments}
     rows = await reader.ask(_PLACES, parameters)
     return {row["comment_id"]: CommentPlace(row["entity_id"], bool(row["is_deleted"])) for row in rows}
-
-
-def _comment(row: Mapping[str, Any]) -> Comment:
-    text, author = row["newest"]
-    return Comment(
-        id=row["comment_id"],
-        text=text,
-        created_at=iso(row["created_us"]),
-        last_updated_at=iso(row["updated_us"]),
-        created_by=row["first_author"] or AUTHOR,
-        last_updated_by=author or AUTHOR,
-    )

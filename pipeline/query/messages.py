@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from pipeline.query.payloads import IMAGE_BEGINNINGS, IMAGES, Payload, Wanted, payloads, runs_of
-from pipeline.query.reader import Reader
+from pipeline.query.reader import Reader, listed
 from pipeline.query.rows import raw
 from pipeline.query.statement import Scope
 from pipeline.query.thread_rows import ThreadRow
@@ -25,7 +25,7 @@ _PREVIEWS: Final = f"""
 SELECT first_trace, is_last, trace_id, trace_events, preview, CAST(multiSearchAny(preview, {_IMAGE_MARKS}), 'Bool')
 FROM thread_previews FINAL
 PREWHERE workspace = {{workspace:String}} AND project_id = {{project_id:UUID}}
-    AND first_trace IN {{firsts:Array(UInt128)}}"""  # noqa: S608 - composed of constants
+    AND first_trace IN (SELECT arrayJoin(CAST({{firsts:String}}, 'Array(UInt128)')))"""  # noqa: S608 - composed of constants
 
 
 class Preview(msgspec.Struct, frozen=True, array_like=True):
@@ -80,7 +80,7 @@ async def previews_of(reader: Reader, scope: Scope, first_traces: Sequence[int])
     """Return the beginnings of messages of the threads with those first traces, as numbers."""
     if not first_traces:
         return {}
-    found = await reader.ask_as(_DECODER, _PREVIEWS, scope.parameters(firsts=list(first_traces)))
+    found = await reader.ask_as(_DECODER, _PREVIEWS, scope.parameters(firsts=listed(first_traces)))
     return {(said.first_trace, said.is_last): said for said in found}
 
 

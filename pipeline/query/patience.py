@@ -5,14 +5,14 @@ one of them again is going on where storage was lost.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.adapters.clock import Clock
 from pipeline.adapters.retry import Backoff
 from pipeline.errors import StorageUnavailable, TransientError
-from pipeline.query.reader import Reader
+from pipeline.query.reader import Reader, Row
 from pipeline.settings import QuerySettings
 
 PAUSE_SECONDS_MAX: Final = 5.0
@@ -32,13 +32,13 @@ class PatientReader(Reader):
         self._seconds_max: Final = seconds_max
         self._on_failure: Final = on_failure
 
-    async def ask(self, sql: str, parameters: Mapping[str, object]) -> list[dict[str, Any]]:
+    async def within_limits(self, sql: str, ask: Callable[[], Awaitable[list[Row]]]) -> list[Row]:
         """Return the rows of a query; raises StorageUnavailable where none came in time, and what else Reader does."""
         backoff = Backoff(seconds_max=PAUSE_SECONDS_MAX)
         failed_at: float | None = None
         while True:
             try:
-                return await super().ask(sql, parameters)
+                return await super().within_limits(sql, ask)
             except TransientError as error:
                 now = self._clock.monotonic()
                 if failed_at is None:

@@ -91,13 +91,14 @@ class Reader:
 
     async def ask(self, sql: str, parameters: Mapping[str, object]) -> list[dict[str, Any]]:
         """Return the rows of a query whose text is known."""
-        return await self._within_limits(sql, lambda: self._client.rows(sql, bindable(parameters)))
+        return await self.within_limits(sql, lambda: self._client.rows(sql, bindable(parameters)))
 
     async def ask_as(self, decoder: msgspec.json.Decoder[Row], sql: str, parameters: Mapping[str, object]) -> list[Row]:
         """Return the rows of a query whose text is known, each as `decoder` makes it of its columns."""
-        return await self._within_limits(sql, lambda: self._client.decoded(sql, decoder, bindable(parameters)))
+        return await self.within_limits(sql, lambda: self._client.decoded(sql, decoder, bindable(parameters)))
 
-    async def _within_limits(self, sql: str, ask: Callable[[], Awaitable[list[Row]]]) -> list[Row]:
+    async def within_limits(self, sql: str, ask: Callable[[], Awaitable[list[Row]]]) -> list[Row]:
+        """Return what `ask` returns of a query, whose text is `sql`; every query of a reader passes here."""
         async with self._place():
             began = self._clock.monotonic()
             try:
@@ -166,6 +167,11 @@ def _array(values: list[Any]) -> object:
     if all(type(value) is str for value in values) and _PLAIN.fullmatch("".join(values)):
         return _Array("['" + "','".join(values) + "']")
     return values
+
+
+def listed(numbers: Sequence[int]) -> object:
+    """Return whole numbers as one text for a parameter, of which ClickHouse makes an array by a CAST."""
+    return _Array(f"[{','.join(map(str, numbers))}]")
 
 
 def chunks(items: Sequence[Item], sizes: Sequence[int], *, bytes_max: int, items_max: int) -> list[Sequence[Item]]:

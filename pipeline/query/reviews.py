@@ -4,17 +4,19 @@ Which of them count `parts.SCORED` says in SQL, for filters; here the same is sa
 reading it for 2000 threads in one statement took twice as long.
 """
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
+from uuid import UUID
 
-from pipeline.query.annotations import Remark, remarks_of
-from pipeline.query.parts import review_parts
-from pipeline.query.reader import Reader
+import msgspec
+
+from pipeline.query.annotations import REMARKED, remark
+from pipeline.query.parts import GIVEN_ENTITIES, narrowed_to, review_parts
+from pipeline.query.reader import Reader, listed
 from pipeline.query.rows import Comment, Score
-from pipeline.query.scores import Given, authors_of, scores_by_name
+from pipeline.query.scores import Given, scores_by_name
 from pipeline.query.statement import Statement
-from pipeline.query.thread_rows import State
+from pipeline.query.thread_rows import ThreadRow
 
 _LOG_BITS: Final = 64
 _BY_HAND: Final = frozenset({"ui", "sdk"})
@@ -28,47 +30,55 @@ class Review(NamedTuple):
     comments: list[Comment]
 
 
-class Said(NamedTuple):
-    """What was said of threads, by model id, whether it counts or not."""
-
-    scores: Mapping[int, list[Given]]
-    tags: Mapping[int, list[tuple[str, int]]]
-    remarks: Mapping[int, list[Remark]]
+NOTHING: Final = Review([], [], [])
 
 
-async def said_of(reader: Reader, workspace: str, models: Sequence[int]) -> Said:
-    """Return all that was said of the threads with those model ids."""
-    return Said(
-        *await asyncio.gather(
-            authors_of(reader, workspace, "thread", models),
-            _tags_of(reader, workspace, models),
-            remarks_of(reader, workspace, "thread", models),
-        )
-    )
+class Said(msgspec.Struct, frozen=True, array_like=True):
+    """What was said of one thread, by model id, whether it counts or not: each kind comes in a row of its own."""
+
+    entity: int
+    scores: list[Given]
+    tags: list[tuple[str, int]]
+    remarks: list[tuple[UUID, str, str, str, int, int]]
 
 
-def review(said: Said, model: int, state: State, *, lenient: bool) -> Review:
-    """Return what counts of what was said of one thread."""
-    since_us = state.deleted_at_us
-    return Review(
-        scores_by_name([one for one in said.scores.get(model, ()) if _counts(one, state, lenient=lenient)]),
-        sorted(tag for tag, added_us in said.tags.get(model, ()) if added_us > since_us),
-        [remark.comment for remark in said.remarks.get(model, ()) if remark.updated_us > since_us],
-    )
+_SAID: Final = msgspec.json.Decoder(Said)
+_ALL_SAID: Final = """SELECT * FROM (
+SELECT entity, authors, [] AS tags, [] AS remarks FROM given
+UNION ALL
+SELECT entity, [], added_tags, [] FROM tagged
+UNION ALL
+SELECT entity, [], [], remarks FROM remarked
+)"""
 
 
-def _counts(given: Given, state: State, *, lenient: bool) -> bool:
-    """Tell whether a score counts: it is younger than the thread's deletion, and by hand also than its reopening."""
-    _, _, (_, _, _, source, decided_log, decided_offset), _, set_us = given
-    decided_after: bool = (decided_log << _LOG_BITS) + decided_offset > state.reopened
-    younger: bool = set_us > state.deleted_at_us
-    return younger and (lenient or source not in _BY_HAND or decided_after)
-
-
-async def _tags_of(reader: Reader, workspace: str, models: Sequence[int]) -> dict[int, list[tuple[str, int]]]:
-    """Return tags, and when each was added last (microseconds), by thread."""
+async def said_of(reader: Reader, workspace: str, models: Sequence[int]) -> dict[int, list[Said]]:
+    """Return all that was said of the threads with those model ids; one that nothing was said of is not in it."""
     if not models:
         return {}
-    parameters = {"workspace": workspace, "entities": models}
-    rows = await reader.rows(Statement(review_parts(narrowed=True), parameters), "SELECT * FROM tagged")
-    return {row["entity"]: row["added_tags"] for row in rows}
+    parts = review_parts(narrowed=True) | {"remarked": narrowed_to(REMARKED, GIVEN_ENTITIES)}
+    statement = Statement(parts, {"workspace": workspace, "entities": listed(models)})
+    found: dict[int, list[Said]] = {}
+    for said in await reader.rows_as(_SAID, statement, _ALL_SAID):
+        found.setdefault(said.entity, []).append(said)
+    return found
+
+
+def review(said: Sequence[Said], row: ThreadRow, *, lenient: bool) -> Review:
+    """Return what counts of what was said of one thread."""
+    if not said:
+        return NOTHING
+    since_us = row.deleted_at_us
+    return Review(
+        scores_by_name([one for part in said for one in part.scores if _counts(one, row, lenient=lenient)]),
+        sorted(tag for part in said for tag, added_us in part.tags if added_us > since_us),
+        [told.comment for part in said for told in map(remark, part.remarks) if told.updated_us > since_us],
+    )
+
+
+def _counts(given: Given, row: ThreadRow, *, lenient: bool) -> bool:
+    """Tell whether a score counts: it is younger than the thread's deletion, and by hand also than its reopening."""
+    _, _, (_, _, _, source, decided_log, decided_offset), _, set_us = given
+    decided_after: bool = (decided_log << _LOG_BITS) + decided_offset > row.reopened
+    younger: bool = set_us > row.deleted_at_us
+    return younger and (lenient or source not in _BY_HAND or decided_after)

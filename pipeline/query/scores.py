@@ -2,20 +2,22 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from uuid import UUID
 
 from pipeline.events.scores import EntityType
 from pipeline.query.deletions import any_deleted
 from pipeline.query.filters import Field, Predicate
 from pipeline.query.parts import GIVEN_ENTITIES, review_parts, score_parts, thread_parts
-from pipeline.query.reader import Reader
+from pipeline.query.reader import Reader, listed
 from pipeline.query.rows import AUTHOR, Score, ScoreByAuthor, short
 from pipeline.query.statement import Scope, Statement
 from pipeline.query.times import iso
 
-Given = tuple[str, str, tuple[Any, ...], int, int]
-"""Name, author, (value, reason, category, source, ...), first and last set (microseconds): an element of `authors`."""
+Newest = tuple[Decimal, str | None, str | None, str | None, int, int]
+"""Value, reason, category, source, and where it was decided: log and offset."""
+Given = tuple[str, str, Newest, int, int]
+"""Name, author, the newest, first and last set (microseconds): an element of `authors`."""
 
 _NINE_PLACES: Final = Decimal("1e-9")
 _AUTHORS: Final = (
@@ -56,7 +58,7 @@ async def authors_of(
     """Return what every author gave, by entity, an id as a number: of threads also what does not count (any more)."""
     if not entities:
         return {}
-    parameters = {"workspace": workspace, "entities": entities}
+    parameters = {"workspace": workspace, "entities": listed(entities)}
     rows = await reader.rows(
         Statement(score_parts(entity_type, GIVEN_ENTITIES), parameters), _AUTHORS, "GROUP BY entity"
     )

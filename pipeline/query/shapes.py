@@ -11,7 +11,7 @@ from pipeline.query.messages import Messages
 from pipeline.query.payloads import Payload
 from pipeline.query.reviews import Review
 from pipeline.query.rows import AUTHOR, Comment, Row, Score, Span, Thread, Trace, cost_of, duration_ms, raw
-from pipeline.query.thread_rows import State, ThreadRow
+from pipeline.query.thread_rows import ThreadRow
 from pipeline.query.times import iso, iso_or_none
 
 AnyRow = TypeVar("AnyRow", bound=Row)
@@ -89,7 +89,7 @@ def span(row: Mapping[str, Any], payload: Payload, scores: list[Score], comments
     )
 
 
-def thread(row: ThreadRow, state: State, project_id: UUID, review: Review, messages: Messages) -> Thread:
+def thread(row: ThreadRow, project_id: UUID, review: Review, messages: Messages) -> Thread:
     """Return a thread."""
     return Thread(
         id=row.thread_id,
@@ -101,12 +101,12 @@ def thread(row: ThreadRow, state: State, project_id: UUID, review: Review, messa
         first_message=messages.first,
         last_message=messages.last,
         feedback_scores=review.scores,
-        status=state.status,
+        status=row.status,
         number_of_messages=row.messages,
         total_estimated_cost=cost_of(row.cost),
         usage=row.usage,
         created_at=iso(row.created_us),
-        last_updated_at=iso(state.last_updated_us),
+        last_updated_at=iso(row.last_updated_us),
         created_by=AUTHOR,
         last_updated_by=AUTHOR,
         comments=review.comments,

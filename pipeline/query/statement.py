@@ -55,10 +55,13 @@ class Statement:
         """Add parts, which may name those that are there already."""
         self._parts.update(parts)
 
-    def choose(self, name: str, source: str) -> "Statement":
-        """Make what of `source` meets the conditions so far a part called `name`, and begin with no conditions."""
+    def choose(self, name: str, source: str, *, columns: str = "*", tail: str = "") -> "Statement":
+        """Make what of `source` meets the conditions so far a part called `name`, and begin with no conditions.
+
+        `tail` may order and limit it; both it and `source` may be SQL of tables as well as the names of parts.
+        """
         conditions = " AND ".join(f"({condition})" for condition in self._conditions) or "1"
-        self._parts[name] = f"SELECT * FROM {source} WHERE {conditions}"  # noqa: S608 - values are bound
+        self._parts[name] = f"SELECT {columns} FROM {source} WHERE {conditions}{tail and ' ' + tail}"  # noqa: S608 - values are bound
         self._conditions.clear()
         return self
 

@@ -19,6 +19,12 @@ from pipeline.query.deletions import any_deleted
 from pipeline.query.messages import Previews, messages_of, previews_of
 from pipeline.query.pages import Page, Search, TimeRange, range_of
 from pipeline.query.parts import (
+    BY_THREADS,
+    FLAT,
+    FLAT_COLUMNS,
+    FLAT_NAMES,
+    PICKED,
+    PREVIEW_COLUMNS,
     SCORE_COLUMNS,
     SESSION_COLUMNS,
     TAG_COLUMNS,
@@ -31,14 +37,13 @@ from pipeline.query.reviews import Said, review, said_of
 from pipeline.query.rows import PageOf, Thread
 from pipeline.query.statement import Scope, Statement
 from pipeline.query.thread_fields import FIELDS, NEWEST_FIRST, SEARCHED, SORTS
-from pipeline.query.thread_rows import DECODER, SELECT, Standing, ThreadRow, rows_of, standings_of, state_of
+from pipeline.query.thread_rows import DECODER, SELECT, ThreadRow, rows_of
 
 _IN_ORDER: Final = "ORDER BY first_trace DESC, model DESC"
-_MODEL_KNOWN: Final = """
-SELECT thread_id FROM thread_ids
-WHERE workspace = {workspace:String} AND thread_model_id = {model_id:UUID} AND project_id = {project_id:UUID} LIMIT 1"""
-
-
+_ANNOUNCED: Final = """AND thread_id IN (
+    SELECT thread_id FROM thread_ids
+    WHERE workspace = {workspace:String} AND thread_model_id = {model_id:UUID} AND project_id = {project_id:UUID}
+)"""
 _NAMED: Final = """
 SELECT project_id, thread_id FROM thread_ids
 WHERE workspace = {workspace:String} AND thread_model_id = {model_id:UUID}
@@ -67,14 +72,21 @@ class _Chosen(msgspec.Struct, frozen=True, array_like=True):
     total: int
 
 
+class _Position(msgspec.Struct, frozen=True, array_like=True):
+    """Where a thread stands in a stream."""
+
+    first_trace: int
+    model: int
+
+
+_POSITION: Final = msgspec.json.Decoder(_Position)
 _CHOSEN: Final = msgspec.json.Decoder(_Chosen)
 
 
 class _Around(NamedTuple):
     """What is said of threads elsewhere than in their rows."""
 
-    standings: Mapping[str, Standing]
-    said: Said
+    said: Mapping[int, Sequence[Said]]
     previews: Previews
 
 
@@ -106,15 +118,21 @@ async def search(reader: Reader, scope: Scope, wanted: Search, *, lenient: bool)
     """
     between = range_of(wanted.from_time, wanted.to_time)
     cursor = wanted.last_retrieved_thread_model_id
-    deleted, named = await asyncio.gather(any_deleted(reader, scope), _named_by(reader, scope, cursor or ""))
+    deleted, position = await asyncio.gather(any_deleted(reader, scope), _position(reader, scope, cursor))
+    if deleted and cursor:
+        position = await _position(reader, scope, cursor, with_deletions=True)
     statement = chosen(scope, wanted.filters or [], between, lenient=lenient, with_deletions=deleted)
     if cursor:
-        first_trace, model = await _position(reader, scope, cursor, named, with_deletions=deleted)
-        position = f"({statement.bind(first_trace, 'UInt128')}, {statement.bind(model, 'UInt128')})"
-        statement.where(f"(first_trace, model) < {position}")
+        if position is None:
+            raise Malformed(
+                f"last_retrieved_thread_model_id names no thread of the project: {cursor[:100]}",
+                field="last_retrieved_thread_model_id",
+            )
+        after = f"({statement.bind(position.first_trace, 'UInt128')}, {statement.bind(position.model, 'UInt128')})"
+        statement.where(f"(first_trace, model) < {after}")
     limit = statement.bind(wanted.limit_or_default, "UInt32")
-    # What its sessions say of a thread, and all else, is read of those only that are found.
-    rows = await reader.rows_as(DECODER, statement, SELECT + source_of(statement), f"{_IN_ORDER} LIMIT {limit}")
+    _pick(statement, f"{_IN_ORDER} LIMIT {limit}", with_deletions=deleted)
+    rows = await reader.rows_as(DECODER, statement, SELECT + "told", _IN_ORDER)
     reading = Reading(reader=reader, scope=scope, truncate=bool(wanted.truncate), lenient=lenient)
     return _runs(reading, rows, exclude=wanted.exclude or [])
 
@@ -170,6 +188,16 @@ def source_of(statement: Statement, order: str = "") -> str:
     return "stated" if statement.mentions(SESSION_COLUMNS, order) else "folded"
 
 
+def _pick(statement: Statement, tail: str, *, with_deletions: bool) -> None:
+    """Make `told` the threads that match, in the order and number that `tail` says."""
+    source = source_of(statement)
+    if source == "folded" and not with_deletions and not statement.mentions(PREVIEW_COLUMNS):
+        statement.choose("picked", FLAT, columns=FLAT_COLUMNS, tail=tail)
+    else:
+        statement.choose("picked", source, columns=FLAT_NAMES, tail=tail)
+    statement.add({"told": PICKED})
+
+
 async def _count(reader: Reader, statement: Statement, wanted: Page) -> int:
     """Return how many rows there are, when the page has none to say it: the first page then has none either."""
     if wanted.number == 1:
@@ -179,39 +207,35 @@ async def _count(reader: Reader, statement: Statement, wanted: Page) -> int:
 
 
 async def _position(
-    reader: Reader, scope: Scope, cursor: str, named: str | None, *, with_deletions: bool
-) -> tuple[int, int]:
+    reader: Reader, scope: Scope, cursor: str | None, *, with_deletions: bool = False
+) -> _Position | None:
     """Return where the thread of a cursor stands: a model id, or a thread id, which is what the Python SDK sends.
 
-    `named` is the thread whose model id it is, if it is one. Raises Malformed where the project has no such thread (any
-    more): to begin anew would repeat what was sent.
+    A model id names a thread as the stream announced it, else as it is computed of the project's threads. None where
+    the project has no such thread (any more): to begin anew would repeat what was sent.
     """
-    for thread_id in (named, cursor):
-        if thread_id is None:
-            continue
-        parts = thread_parts(narrowed=True, with_deletions=with_deletions)
-        statement = Statement(parts, scope.parameters(thread_ids=[thread_id]))
-        found = await reader.rows(statement, "SELECT first_trace, model FROM folded")
-        if found:
-            return found[0]["first_trace"], found[0]["model"]
-    raise Malformed(
-        f"last_retrieved_thread_model_id names no thread of the project: {cursor[:100]}",
-        field="last_retrieved_thread_model_id",
-    )
-
-
-async def _named_by(reader: Reader, scope: Scope, cursor: str) -> str | None:
-    """Return the thread id of a model id: as the stream announced it, else computed from the project's threads."""
+    if not cursor:
+        return None
     try:
         model = UUID(cursor)
     except ValueError:
-        return None
-    found = await reader.ask(_MODEL_KNOWN, scope.parameters(model_id=str(model)))
-    if not found:
-        statement = Statement(thread_parts(), scope.parameters())
-        statement.where(f"model = {statement.bind(model.int, 'UInt128')}")
-        found = await reader.rows(statement, "SELECT thread_id FROM folded", "LIMIT 1")
-    return found[0]["thread_id"] if found else None
+        asked = [_of_threads(scope, with_deletions=with_deletions, thread_ids=[cursor])]
+    else:
+        computed = Statement(thread_parts(with_deletions=with_deletions), scope.parameters())
+        asked = [
+            _of_threads(scope, with_deletions=with_deletions, narrow=_ANNOUNCED, model_id=str(model)),
+            computed.where(f"model = {computed.bind(model.int, 'UInt128')}"),
+            _of_threads(scope, with_deletions=with_deletions, thread_ids=[cursor]),
+        ]
+    for statement in asked:
+        found = await reader.rows_as(_POSITION, statement, "SELECT first_trace, model FROM folded", "LIMIT 1")
+        if found:
+            return found[0]
+    return None
+
+
+def _of_threads(scope: Scope, *, with_deletions: bool, narrow: str = BY_THREADS, **parameters: object) -> Statement:
+    return Statement(thread_parts(narrow=narrow, with_deletions=with_deletions), scope.parameters(**parameters))
 
 
 async def _runs(reading: Reading, rows: Sequence[ThreadRow], *, exclude: Sequence[str]) -> AsyncIterator[list[Thread]]:
@@ -229,7 +253,6 @@ async def _around(reading: Reading, threads: Sequence[ThreadRow | _Chosen]) -> _
     reader, scope = reading.reader, reading.scope
     return _Around(
         *await asyncio.gather(
-            standings_of(reader, scope, [one.thread_id for one in threads]),
             said_of(reader, scope.workspace, [one.model for one in threads]),
             previews_of(reader, scope, [one.first_trace for one in threads]),
         )
@@ -240,7 +263,6 @@ async def _told(reading: Reading, rows: Sequence[ThreadRow], around: _Around) ->
     messages = await messages_of(reading.reader, reading.scope, rows, around.previews, truncate=reading.truncate)
     told = []
     for row, ends in zip(rows, messages, strict=True):
-        state = state_of(row, around.standings.get(row.thread_id))
-        reviewed = review(around.said, row.model, state, lenient=reading.lenient)
-        told.append(shapes.thread(row, state, reading.scope.project_id, reviewed, ends))
+        reviewed = review(around.said.get(row.model, ()), row, lenient=reading.lenient)
+        told.append(shapes.thread(row, reading.scope.project_id, reviewed, ends))
     return told

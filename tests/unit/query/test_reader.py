@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from pipeline.query.reader import bindable, chunks, query_settings, reading_user
+from pipeline.query.reader import bindable, chunks, listed, query_settings, reading_user
 from pipeline.settings import ClickHouseSettings, QuerySettings
 
 
@@ -54,3 +54,9 @@ def test_whole_numbers_are_bound_whatever_their_size_and_flags_are_none() -> Non
     assert {name: str(value) for name, value in bound.items()} == {
         "many": f"[0,-1,{2**127}]", "flags": "[True]", "none": "[]", "one": "5",
     }  # fmt: skip
+
+
+def test_numbers_are_listed_as_one_text_that_is_bound_as_it_is() -> None:
+    (bound,) = bindable({"ids": listed([0, 2**127])}).values()
+
+    assert format_bind_value(bound) == f"[0,{2**127}]"

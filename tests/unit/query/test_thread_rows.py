@@ -1,28 +1,30 @@
-from uuid import UUID
+import re
 
-import msgspec
+from pipeline.query.parts import BY_THREADS, thread_parts
+from pipeline.query.thread_rows import DECODER, SELECT, ThreadRow
 
-from pipeline.query.thread_rows import Standing, State, ThreadRow, state_of
-
-ROW = ThreadRow(
-    thread_id="t", model=1, first_trace=2, first_id=UUID(int=2), last_id=UUID(int=2), first_events=1, last_events=1,
-    first_bytes=1, last_bytes=1, start_us=None, end_us=None, messages=2, created_us=10, updated_us=20, source=None,
-    environment=None, usage={}, cost=None, activity=100,
-)  # fmt: skip
-STANDING = Standing("t", session=50, closed_activity=100, is_closed=True, changed_at_us=30, deleted_at_us=7)
+LINE = (
+    '["t",1,340282366920938463463374607431768211455,"00000000-0000-0000-0000-000000000002",'
+    '"00000000-0000-0000-0000-000000000003",1,2,30,40,null,5000000,8,10,null,"production",{"tokens":7},0.1,'
+    '"inactive",57896044618658097711785492504343953926634992332820282019728792003956564819967,7,30]'
+)
 
 
-def test_a_thread_whose_latest_session_is_closed_is_inactive() -> None:
-    assert state_of(ROW, STANDING) == State("inactive", reopened=50, deleted_at_us=7, last_updated_us=30)
+def test_the_columns_that_are_read_are_the_members_of_a_row_in_their_order() -> None:
+    columns = re.fullmatch(r"SELECT (.*) FROM ", SELECT)
+
+    assert columns is not None
+    assert tuple(columns[1].split(", ")) == ThreadRow.__struct_fields__
 
 
-def test_a_thread_with_an_open_session_is_active_since_that_began() -> None:
-    is_open = msgspec.structs.replace(STANDING, is_closed=False, closed_activity=40)
+def test_a_row_holds_numbers_of_any_size_and_costs_to_the_last_digit() -> None:
+    row = DECODER.decode(LINE)
 
-    assert state_of(ROW, is_open) == State("active", reopened=50, deleted_at_us=7, last_updated_us=30)
+    assert (row.first_trace, row.reopened) == (2**128 - 1, 2**255 - 1)
+    assert (row.status, str(row.cost), row.usage, row.start_us) == ("inactive", "0.1", {"tokens": 7}, None)
 
 
-def test_activity_after_the_close_makes_a_thread_active_before_its_session_is_stored() -> None:
-    late = msgspec.structs.replace(ROW, activity=101, updated_us=40)
+def test_threads_that_are_named_are_looked_up_by_their_ids_in_every_table() -> None:
+    parts = thread_parts(narrow=BY_THREADS, with_deletions=False)
 
-    assert state_of(late, STANDING) == State("active", reopened=101, deleted_at_us=7, last_updated_us=40)
+    assert all(BY_THREADS in parts[name] for name in ("untold", "sessions"))
