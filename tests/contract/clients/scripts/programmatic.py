@@ -16,6 +16,11 @@ from opik.rest_api.types.trace_thread_update import TraceThreadUpdate
 
 SECONDS_MAX = 120.0
 PROJECT = os.environ["OPIK_PROJECT_NAME"]
+CONVERSATIONS = {
+    "user-session-1": ("What is Opik?", "And a thread?"),
+    "user-session-2": ("Hello",),
+    "batch-job": ("run",),
+}
 client = opik.Opik()
 traces = client.rest_client.traces
 seen: dict[str, Any] = {}
@@ -55,11 +60,7 @@ def log_conversations() -> None:
     seen["configured"] = workspaces.upsert_workspace_configuration(
         timeout_to_mark_thread_as_inactive="PT1H"
     ).timeout_to_mark_thread_as_inactive
-    for thread_id, texts in {
-        "user-session-1": ("What is Opik?", "And a thread?"),
-        "user-session-2": ("Hello",),
-        "batch-job": ("run",),
-    }.items():
+    for thread_id, texts in CONVERSATIONS.items():
         for text in texts:
             trace = client.trace(
                 name="turn",
@@ -132,6 +133,8 @@ def close_and_score() -> None:
     assert client.flush()
     until(lambda: len(scores()) == 2 and len(scores("user-session-2")) == 1, "the scores of threads")
     seen["scored"] = scores()
+    # Scores and sessions are stored by different batches: that the one can be read says nothing of the other.
+    until(lambda: len(ids('status = "inactive"')) == len(CONVERSATIONS), "the threads are closed")
     seen["closed"] = ids('status = "inactive"')
     seen["found by score"] = ids("feedback_scores.quality > 0.5")
     names = traces.find_trace_threads_feedback_score_names(project_id=thread().project_id)
