@@ -82,6 +82,7 @@ def search() -> None:
         [trace.thread_id, client.get_trace_content(trace.id).input, client.get_trace_content(trace.id).output]
         for trace in sorted(found, key=lambda trace: str(trace.id))
     ]
+    until(lambda: bool(client.search_traces(filter_string='thread_id = "batch-job"')), "the third conversation")
     seen["traces by thread_id"] = {
         operator: sorted(
             {str(trace.thread_id) for trace in client.search_traces(filter_string=f"thread_id {operator}")}
@@ -97,7 +98,9 @@ def search() -> None:
             '< "c"',
         )
     }
-    until(lambda: thread().status == "active", "the thread is active")
+    until(lambda: len(ids('status = "active"')) == len(CONVERSATIONS), "the threads are active")
+    turns = sum(map(len, CONVERSATIONS.values()))
+    until(lambda: len(client.search_spans(filter_string='type = "llm"')) == turns, "the spans")
     seen["threads by"] = {
         text: ids(text)
         for text in (
