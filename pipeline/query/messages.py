@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from pipeline.query.payloads import IMAGE_BEGINNINGS, IMAGES, Payload, Wanted, payloads, runs_of
-from pipeline.query.reader import Reader, listed
+from pipeline.query.reader import ONE_CORE, Reader, listed
 from pipeline.query.rows import raw
 from pipeline.query.statement import Scope
 from pipeline.query.thread_rows import ThreadRow
@@ -80,7 +80,7 @@ async def previews_of(reader: Reader, scope: Scope, first_traces: Sequence[int])
     """Return the beginnings of messages of the threads with those first traces, as numbers."""
     if not first_traces:
         return {}
-    found = await reader.ask_as(_DECODER, _PREVIEWS, scope.parameters(firsts=listed(first_traces)))
+    found = await reader.ask_as(_DECODER, _PREVIEWS, scope.parameters(firsts=listed(first_traces)), settings=ONE_CORE)
     return {(said.first_trace, said.is_last): said for said in found}
 
 

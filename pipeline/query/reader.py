@@ -21,6 +21,10 @@ LOGGED_CHARACTERS_MAX: Final = 400
 PARAMETER_BYTES_MAX: Final = 256 * 1024
 """Most bytes of ids in one query: they travel in the URL, of which ClickHouse takes 1 MiB."""
 
+ONE_CORE: Final[Mapping[str, int]] = {"max_threads": 1}
+"""For statements that run beside each other and look up ids: dividing one among cores costs more than it gains. CPU for
+2,000 threads: tags 14 ms instead of 22, messages 16 instead of 22, and no more time."""
+
 _TIMED_OUT: Final = frozenset({159, 160})  # TIMEOUT_EXCEEDED, TOO_SLOW
 _TOO_LARGE: Final = frozenset({158, 307, 396})  # TOO_MANY_ROWS, TOO_MANY_BYTES, TOO_MANY_ROWS_OR_BYTES
 _BUSY: Final = frozenset({202, 745})  # TOO_MANY_SIMULTANEOUS_QUERIES, SERVER_OVERLOADED
@@ -83,19 +87,33 @@ class Reader:
         return await self.ask(sql, statement.parameters(sql))
 
     async def rows_as(
-        self, decoder: msgspec.json.Decoder[Row], statement: Statement, select: str, tail: str = ""
+        self,
+        decoder: msgspec.json.Decoder[Row],
+        statement: Statement,
+        select: str,
+        tail: str = "",
+        *,
+        settings: Mapping[str, int] = {},
     ) -> list[Row]:
         """Return the rows of a statement, each as `decoder` makes it of its columns."""
         sql = statement.text(select, tail)
-        return await self.ask_as(decoder, sql, statement.parameters(sql))
+        return await self.ask_as(decoder, sql, statement.parameters(sql), settings=settings)
 
     async def ask(self, sql: str, parameters: Mapping[str, object]) -> list[dict[str, Any]]:
         """Return the rows of a query whose text is known."""
         return await self.within_limits(sql, lambda: self._client.rows(sql, bindable(parameters)))
 
-    async def ask_as(self, decoder: msgspec.json.Decoder[Row], sql: str, parameters: Mapping[str, object]) -> list[Row]:
+    async def ask_as(
+        self,
+        decoder: msgspec.json.Decoder[Row],
+        sql: str,
+        parameters: Mapping[str, object],
+        *,
+        settings: Mapping[str, int] = {},
+    ) -> list[Row]:
         """Return the rows of a query whose text is known, each as `decoder` makes it of its columns."""
-        return await self.within_limits(sql, lambda: self._client.decoded(sql, decoder, bindable(parameters)))
+        bound = bindable(parameters)
+        return await self.within_limits(sql, lambda: self._client.decoded(sql, decoder, bound, settings=settings))
 
     async def within_limits(self, sql: str, ask: Callable[[], Awaitable[list[Row]]]) -> list[Row]:
         """Return what `ask` returns of a query, whose text is `sql`; every query of a reader passes here."""

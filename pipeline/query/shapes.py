@@ -89,8 +89,8 @@ def span(row: Mapping[str, Any], payload: Payload, scores: list[Score], comments
     )
 
 
-def thread(row: ThreadRow, project_id: UUID, review: Review, messages: Messages) -> Thread:
-    """Return a thread."""
+def thread(row: ThreadRow, project_id: UUID) -> Thread:
+    """Return a thread as far as its row tells of it: `complete` does the rest."""
     return Thread(
         id=row.thread_id,
         project_id=project_id,
@@ -98,9 +98,6 @@ def thread(row: ThreadRow, project_id: UUID, review: Review, messages: Messages)
         start_time=iso_or_none(row.start_us),
         end_time=iso_or_none(row.end_us),
         duration=duration_ms(row.start_us, row.end_us),
-        first_message=messages.first,
-        last_message=messages.last,
-        feedback_scores=review.scores,
         status=row.status,
         number_of_messages=row.messages,
         total_estimated_cost=cost_of(row.cost),
@@ -109,11 +106,16 @@ def thread(row: ThreadRow, project_id: UUID, review: Review, messages: Messages)
         last_updated_at=iso(row.last_updated_us),
         created_by=AUTHOR,
         last_updated_by=AUTHOR,
-        comments=review.comments,
-        tags=review.tags,
         source=row.source,
         environment=row.environment,
     )
+
+
+def complete(begun: Thread, review: Review, messages: Messages) -> Thread:
+    """Add to a thread what was said of it and in it, and return it."""
+    begun.first_message, begun.last_message = messages
+    begun.feedback_scores, begun.tags, begun.comments = review
+    return begun
 
 
 def without(row: AnyRow, exclude: Sequence[str]) -> AnyRow:

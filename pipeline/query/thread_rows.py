@@ -10,7 +10,7 @@ import msgspec
 
 from pipeline.query.deletions import any_deleted
 from pipeline.query.parts import BY_THREADS, thread_parts
-from pipeline.query.reader import PARAMETER_BYTES_MAX, Reader, chunks
+from pipeline.query.reader import ONE_CORE, PARAMETER_BYTES_MAX, Reader, chunks
 from pipeline.query.statement import Scope, Statement
 
 IDS_AT_ONCE_MAX: Final = 2000
@@ -73,7 +73,7 @@ async def _run(reader: Reader, scope: Scope, ids: Sequence[str], with_deletions:
 async def _rows(reader: Reader, scope: Scope, ids: Sequence[str], *, with_deletions: bool) -> list[ThreadRow]:
     parts = thread_parts(narrow=BY_THREADS, with_deletions=with_deletions)
     statement = Statement(parts, scope.parameters(thread_ids=list(ids)))
-    return await reader.rows_as(DECODER, statement, SELECT + "stated")
+    return await reader.rows_as(DECODER, statement, SELECT + "stated", settings=ONE_CORE)
 
 
 def _runs(ids: Sequence[str]) -> list[Sequence[str]]:

@@ -16,7 +16,7 @@ import msgspec
 from pipeline.errors import Malformed, Unknown
 from pipeline.query import filters, shapes, sorting
 from pipeline.query.deletions import any_deleted
-from pipeline.query.messages import Previews, messages_of, previews_of
+from pipeline.query.messages import Messages, Previews, messages_of, previews_of
 from pipeline.query.pages import Page, Search, TimeRange, range_of
 from pipeline.query.parts import (
     BY_THREADS,
@@ -38,6 +38,8 @@ from pipeline.query.rows import PageOf, Thread
 from pipeline.query.statement import Scope, Statement
 from pipeline.query.thread_fields import FIELDS, NEWEST_FIRST, SEARCHED, SORTS
 from pipeline.query.thread_rows import DECODER, SELECT, ThreadRow, rows_of
+
+SLICE_THREADS_MAX: Final = 100
 
 _IN_ORDER: Final = "ORDER BY first_trace DESC, model DESC"
 _ANNOUNCED: Final = """AND thread_id IN (
@@ -152,7 +154,7 @@ async def page(reader: Reader, scope: Scope, wanted: Page, *, lenient: bool) -> 
     rows, around = await asyncio.gather(
         rows_of(reader, scope, [one.thread_id for one in found], with_deletions=deleted), _around(reading, found)
     )
-    content = [shapes.without(one, wanted.exclude) for one in await _told(reading, rows, around)]
+    content = [shapes.without(one, wanted.exclude) for one in await _all_told(reading, rows, around)]
     return PageOf(page=wanted.number, size=len(content), total=total, content=content, sortable_by=list(SORTS))
 
 
@@ -239,14 +241,33 @@ def _of_threads(scope: Scope, *, with_deletions: bool, narrow: str = BY_THREADS,
 
 
 async def _runs(reading: Reading, rows: Sequence[ThreadRow], *, exclude: Sequence[str]) -> AsyncIterator[list[Thread]]:
-    """Yield the threads of `rows` in runs whose messages may be held at once."""
+    """Yield the threads of `rows`, slice by slice, read in runs whose messages may be held at once."""
     for run in runs_of(rows, [row.first_bytes + row.last_bytes for row in rows]):
-        yield [shapes.without(row, exclude) for row in await threads_of(reading, run)]
+        around, begun = await asyncio.gather(_around(reading, run), _begun(reading, run))
+        messages = await messages_of(reading.reader, reading.scope, run, around.previews, truncate=reading.truncate)
+        for piece in _slices(run):
+            told = _told(reading, run[piece], begun[piece], around, messages[piece])
+            yield [shapes.without(row, exclude) for row in told]
+            await asyncio.sleep(0)
+
+
+async def _begun(reading: Reading, rows: Sequence[ThreadRow]) -> list[Thread]:
+    """Return threads as far as their rows tell of them; there is time for it while the rest is read."""
+    begun: list[Thread] = []
+    for piece in _slices(rows):
+        await asyncio.sleep(0)
+        begun += [shapes.thread(row, reading.scope.project_id) for row in rows[piece]]
+    return begun
+
+
+def _slices(rows: Sequence[ThreadRow]) -> list[slice]:
+    """Return the slices of `rows` between which others have a turn."""
+    return [slice(begin, begin + SLICE_THREADS_MAX) for begin in range(0, len(rows), SLICE_THREADS_MAX)]
 
 
 async def threads_of(reading: Reading, rows: Sequence[ThreadRow]) -> list[Thread]:
     """Return the threads of `rows`, with their states, what was said of them and their messages."""
-    return await _told(reading, rows, await _around(reading, rows))
+    return await _all_told(reading, rows, await _around(reading, rows))
 
 
 async def _around(reading: Reading, threads: Sequence[ThreadRow | _Chosen]) -> _Around:
@@ -259,10 +280,19 @@ async def _around(reading: Reading, threads: Sequence[ThreadRow | _Chosen]) -> _
     )
 
 
-async def _told(reading: Reading, rows: Sequence[ThreadRow], around: _Around) -> list[Thread]:
+async def _all_told(reading: Reading, rows: Sequence[ThreadRow], around: _Around) -> list[Thread]:
     messages = await messages_of(reading.reader, reading.scope, rows, around.previews, truncate=reading.truncate)
-    told = []
-    for row, ends in zip(rows, messages, strict=True):
-        reviewed = review(around.said.get(row.model, ()), row, lenient=reading.lenient)
-        told.append(shapes.thread(row, reading.scope.project_id, reviewed, ends))
-    return told
+    return _told(reading, rows, await _begun(reading, rows), around, messages)
+
+
+def _told(
+    reading: Reading,
+    rows: Sequence[ThreadRow],
+    begun: Sequence[Thread],
+    around: _Around,
+    messages: Sequence[Messages],
+) -> list[Thread]:
+    return [
+        shapes.complete(one, review(around.said.get(row.model, ()), row, lenient=reading.lenient), ends)
+        for row, one, ends in zip(rows, begun, messages, strict=True)
+    ]

@@ -129,7 +129,12 @@ class ClickHouse:
         return list(result.named_results())
 
     async def decoded(
-        self, sql: str, decoder: msgspec.json.Decoder[Row], parameters: Mapping[str, object] = {}
+        self,
+        sql: str,
+        decoder: msgspec.json.Decoder[Row],
+        parameters: Mapping[str, object] = {},
+        *,
+        settings: Mapping[str, str | int] = {},
     ) -> list[Row]:
         """Return the rows of a query, each as `decoder` makes it of a JSON array of its columns.
 
@@ -137,7 +142,7 @@ class ClickHouse:
         them comes with replacement characters.
         """
         _check_bound(sql, parameters)
-        settings = self._query_settings | _JSON_SETTINGS
+        settings = {**self._query_settings, **_JSON_SETTINGS, **settings}
         with _sorted_failures():
             client = await self._connected()
             content: bytes = await client.raw_query(
