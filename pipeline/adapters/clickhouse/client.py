@@ -243,6 +243,9 @@ def _sorted_failures() -> Iterator[None]:
     try:
         yield
     except (DriverError, *_TRANSPORT_FAILURES) as error:
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            # The library may say a cancellation as a failure of its own; who then tries again is never ended.
+            raise asyncio.CancelledError from error
         code = getattr(error, "code", None)
         raise failure_of(code if isinstance(code, int) else 0, _reason(error)) from error
 

@@ -1,4 +1,4 @@
-"""TLS to a server that is none of ClickHouse: what matters is what reaches it, and what does not."""
+"""What reaches a server over TLS, one that is none of ClickHouse, and what the client makes of failures."""
 
 import asyncio
 import ssl
@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import aiohttp
 import pytest
 
-from pipeline.adapters.clickhouse.client import ClickHouse
-from pipeline.errors import InvalidSettings, ThreadlineError
+from pipeline.adapters.clickhouse.client import ClickHouse, _sorted_failures
+from pipeline.errors import InvalidSettings, StorageUnavailable, ThreadlineError
 from pipeline.settings import ClickHouseSettings
 from tests.support.certificates import Certificates, make_certificates
 
@@ -77,3 +78,27 @@ async def test_a_password_file_that_is_not_there_is_said(door: Door, tmp_path: P
     async with door.client(password_file=tmp_path / "none") as client:
         with pytest.raises(InvalidSettings, match="THREADLINE_CLICKHOUSE_PASSWORD_FILE"):
             await client.start()
+
+
+async def test_a_failure_of_the_connection_is_one_of_storage() -> None:
+    with pytest.raises(StorageUnavailable, match="gone"), _sorted_failures():
+        raise aiohttp.ClientError("gone")
+
+
+async def test_a_cancellation_that_the_library_says_as_a_failure_stays_one() -> None:
+    waits = asyncio.Event()
+
+    async def ask() -> None:
+        with _sorted_failures():
+            try:
+                waits.set()
+                await asyncio.Event().wait()
+            except asyncio.CancelledError as error:
+                raise aiohttp.ClientError("gone") from error
+
+    asking = asyncio.create_task(ask())
+    await waits.wait()
+    asking.cancel()
+
+    await asyncio.wait([asking])
+    assert asking.cancelled()
