@@ -39,7 +39,9 @@ def main(port: int, path: Path) -> None:
         timeout_graceful_shutdown=SHUTDOWN_SECONDS_MAX,
         timeout_keep_alive=IDLE_CONNECTION_SECONDS,
     )
-    _Server(configuration).run(sockets=[configuration.bind_socket()])
+    listening = configuration.bind_socket()
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as ClickHouse does; connections inherit it
+    _Server(configuration).run(sockets=[listening])
 
 
 if __name__ == "__main__":

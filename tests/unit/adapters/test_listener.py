@@ -136,3 +136,19 @@ async def test_two_listeners_live_in_one_event_loop() -> None:
         await listener.stop()
 
     assert [answer.status for answer in answers] == [200, 200]
+
+
+async def test_no_connection_waits_for_acknowledgements_before_it_sends_on() -> None:
+    """An answer is two writes, head and body: with Nagle's algorithm the second would wait for the client's 40 ms."""
+    listener = serving(hello)
+    await listener.start()
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+        connections = listener._server.server_state.connections
+        sockets = [protocol.transport.get_extra_info("socket") for protocol in connections]
+        assert [one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for one in sockets] == [1]
+        writer.close()
+    finally:
+        await listener.stop()
