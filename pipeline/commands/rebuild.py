@@ -18,11 +18,12 @@ from pipeline.adapters.clickhouse.cluster import local
 from pipeline.settings import Settings
 from pipeline.sinks.fold import fold
 from pipeline.sinks.ranges import Covered, Span
+from pipeline.sinks.thread_fold import OF_THREADS
 
 FOLDED: Final = {"trace_events": "traces", "span_events": "spans"}
 _FIELDS: Final = {"trace_events": "trace_fields", "span_events": "span_events"}
 """Where the events can be looked through cheaply."""
-_EMPTIED: Final = ("traces", "spans", "thread_traces", "thread_sessions", "threads", "thread_previews")
+_EMPTIED: Final = ("traces", "spans", "thread_traces", "thread_sessions", *OF_THREADS)
 """What is folded from others comes after them: a sink that read the old rows has little time to write what they say."""
 EVENTS_PER_FOLD: Final = 100_000
 _CHUNKS: Final = """

@@ -14,7 +14,7 @@ from pipeline.adapters.clickhouse.client import PARTITIONS_PER_INSERT_MAX, Click
 from pipeline.events.identity import NIL_ID, ThreadRef, thread_model_id
 from pipeline.sinks import erasure_sql
 from pipeline.sinks.erasure_sql import COPIES, EVENTS, PLAN, TOUCHED, Erasable
-from pipeline.sinks.thread_fold import fold_of
+from pipeline.sinks.thread_fold import OF_THREADS, fold_of
 
 _COLUMNS: Final = ("plan", "workspace", "entity_type", "entity_id", "project_id", "thread_id", "erased_at_us")
 _IN_FORCE: Final = ""
@@ -129,7 +129,7 @@ async def _erase(client: ClickHouse, counts: Mapping[str, int], since_ms: int) -
                 condition = f"({condition}) AND {erasure_sql.NOTED.replace('__TOPIC__', rows.topic)}"
             await _delete(client, rows.table, condition)
     touched = _filled(TOUCHED, _IN_FORCE)
-    for table in ("threads", "thread_previews"):
+    for table in OF_THREADS:
         await _delete(client, table, f"(workspace, project_id, thread_id) IN ({touched})")
     await client.command(fold_of(touched), settings=_insert())
 

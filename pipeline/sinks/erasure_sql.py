@@ -132,6 +132,10 @@ COPIES: Final = (
         "threads",
         f"((workspace, toUInt128(first_id)) IN {_TRACES} OR (workspace, toUInt128(last_id)) IN {_TRACES})",
     ),
+    Erasable(
+        "threads_by_first_trace",
+        f"((workspace, toUInt128(first_id)) IN {_TRACES} OR (workspace, toUInt128(last_id)) IN {_TRACES})",
+    ),
     Erasable("thread_previews", f"(workspace, toUInt128(trace_id)) IN {_TRACES}"),
 )
 """What follows from those tables."""

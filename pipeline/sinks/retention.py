@@ -33,7 +33,7 @@ from pipeline.sinks.retention_sql import (
     Expiring,
     aside,
 )
-from pipeline.sinks.thread_fold import fold_of
+from pipeline.sinks.thread_fold import OF_THREADS, fold_of
 
 ALL_OTHERS: Final = "*"
 _NEVER_US: Final = -(2**63)
@@ -161,7 +161,7 @@ async def _months(client: ClickHouse, table: str) -> list[tuple[str, list[str]]]
 async def _forget_threads(client: ClickHouse, table: Expiring, source: str, which: Mapping[str, object]) -> None:
     """Delete the folded rows of threads that count traces of a month of `source`, if it has traces by thread."""
     if table.name == "thread_traces":
-        for of_threads in ("threads", "thread_previews"):
+        for of_threads in OF_THREADS:
             await _mutate(client, THREADS_BEFORE.replace("__TABLE__", source), of_threads, which)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipeline.events.controls import COMMAND_KINDS
+from pipeline.sinks.thread_fold import OF_THREADS
 from pipeline.topics import ANNOTATIONS, DEAD_LETTERS, SCORES, SPANS, THREADS, TRACES
 
 
@@ -71,10 +72,13 @@ _OLD: Final = f"updated_us < {_cutoff()}"
 _COMMANDS: Final = ", ".join(f"'{kind}'" for kind in sorted(COMMAND_KINDS))
 
 TIMELESS: Final = (
-    Expiring("threads", condition=f"({_KEY}) IN (SELECT {_KEY} FROM thread_traces WHERE {_NO_TIME} AND"
-             f" (workspace, toUInt128(id)) IN {_TRACES})"),
-    Expiring("thread_previews", condition=f"({_KEY}) IN (SELECT {_KEY} FROM thread_traces WHERE {_NO_TIME} AND"
-             f" (workspace, toUInt128(id)) IN {_TRACES})"),
+    *(
+        Expiring(
+            table, condition=f"({_KEY}) IN (SELECT {_KEY} FROM thread_traces WHERE {_NO_TIME} AND"
+            f" (workspace, toUInt128(id)) IN {_TRACES})",
+        )
+        for table in OF_THREADS
+    ),
     Expiring("trace_events", TRACES.name, f"{_NO_TIME} AND (workspace, toUInt128(id)) IN {_TRACES}"),
     Expiring("traces", condition=f"{_NO_TIME} AND (workspace, toUInt128(id)) IN {_TRACES}"),
     Expiring("thread_traces", condition=f"{_NO_TIME} AND (workspace, toUInt128(id)) IN {_TRACES}"),
@@ -103,8 +107,13 @@ BY_ROW: Final = (
         "controls", TRACES.name,
         f"kind IN ({_COMMANDS}) AND appended_at_ms * 1000 < {_cutoff('splitByChar(char(9), key)[2]')}",
     ),
-    Expiring("threads", condition=f"{_OLD} AND ({_KEY}) NOT IN (SELECT {_KEY} FROM thread_traces WHERE ({_KEY}) IN"
-             f" (SELECT {_KEY} FROM threads WHERE {_OLD}))"),
+    *(
+        Expiring(
+            table, condition=f"{_OLD} AND ({_KEY}) NOT IN (SELECT {_KEY} FROM thread_traces WHERE ({_KEY}) IN"
+            f" (SELECT {_KEY} FROM {table} WHERE {_OLD}))",
+        )
+        for table in ("threads", "threads_by_first_trace")
+    ),
     Expiring("thread_previews", condition=f"{_IS_LIMITED} AND ({_KEY}) NOT IN (SELECT {_KEY} FROM threads)"),
     Expiring("dead_letters", DEAD_LETTERS.name, f"received_at_us < {_cutoff()}"),
 )  # fmt: skip

@@ -119,6 +119,8 @@ FROM (
 LEFT JOIN ({told}) AS told ON threads.workspace = told.workspace AND threads.saying_id = told.id
 SETTINGS do_not_merge_across_partitions_select_final = 1, join_use_nulls = 0, aggregate_functions_null_for_empty = 0"""
 
+OF_THREADS: Final = ("threads", "threads_by_first_trace", "thread_previews")
+"""The tables that a fold fills."""
 ANY_SPANS: Final = "SELECT 1 AS found FROM spans LIMIT 1"
 """Has a row where spans are to be looked for; for a fold without them ask before it begins."""
 

@@ -33,6 +33,7 @@ SHARDED_BY: Final[Mapping[str, str]] = {
     "thread_traces": _THREAD,
     "threads": _THREAD,
     "thread_previews": _THREAD,
+    "threads_by_first_trace": _THREAD,
     "dead_letters": "cityHash64(workspace, log_id, log_partition)",
     "controls": _PLACE,
     "skipped_offsets": _PLACE,

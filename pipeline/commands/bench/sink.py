@@ -38,6 +38,7 @@ from pipeline.commands.bench.stream import embedded_broker
 from pipeline.events.envelope import Record
 from pipeline.settings import KafkaSettings
 from pipeline.sinks.routes import TRACE_EVENTS
+from pipeline.sinks.thread_fold import OF_THREADS
 from pipeline.topics import SINKS_GROUP, TRACES
 
 EVENT_BYTES: Final = 1200
@@ -48,8 +49,8 @@ _MODULE: Final = f"{__package__}.bare_sink"
 _STEPS_MODULE: Final = f"{__package__}.sink_steps"
 _STEPS: Final = {"insert": "threadline_sinks_flush_seconds_sum", "fold": "threadline_sinks_fold_seconds_sum"}
 _TABLES: Final = (
-    "trace_events", "trace_fields", "traces", "thread_traces", "threads", "thread_previews", "thread_sessions",
-    "projects", "controls",
+    "trace_events", "trace_fields", "traces", "thread_traces", *OF_THREADS, "thread_sessions", "projects",
+    "controls",
 )  # fmt: skip
 _SECONDS_MAX: Final = 600.0
 

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.sinks.retention import Dropped, Reach, drop_expired
+from pipeline.sinks.thread_fold import OF_THREADS
 from pipeline.topics import STORED
 from tests.support.folding import Database
 from tests.support.searching import emptied, rows_that_say
@@ -68,8 +69,18 @@ async def parts_of(client: ClickHouse, month: str) -> set[str]:
 
 
 async def threads(client: ClickHouse) -> dict[str, int]:
-    rows = await client.rows("SELECT thread_id, traces FROM threads FINAL ORDER BY thread_id")
-    return {row["thread_id"]: row["traces"] for row in rows}
+    """Return how many traces each thread has; nothing is left behind in the places where threads stood before."""
+    by_id, in_order = [
+        {
+            row["thread_id"]: row["traces"]
+            for row in await client.rows(
+                "SELECT thread_id, traces FROM {table} FINAL ORDER BY ALL".replace("{table}", table)
+            )
+        }
+        for table in ("threads", "threads_by_first_trace")
+    ]
+    assert in_order == by_id
+    return by_id
 
 
 def test_a_month_goes_when_its_workspace_is_done_with_it(database: Database, client: ClickHouse) -> None:
@@ -125,7 +136,7 @@ async def scenario_of_months(client: ClickHouse) -> None:
 
 
 async def rows_of(client: ClickHouse, workspace: str) -> dict[str, list[dict[str, Any]]]:
-    tables = ("trace_events", "traces", "threads", "spans", "score_events", "annotation_events", "thread_sessions")
+    tables = ("trace_events", "traces", *OF_THREADS, "spans", "score_events", "annotation_events", "thread_sessions")
     sql = "SELECT * FROM {table} FINAL WHERE workspace = {workspace:String} ORDER BY ALL"
     return {table: await client.rows(sql.replace("{table}", table), {"workspace": workspace}) for table in tables}
 

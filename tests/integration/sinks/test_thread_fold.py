@@ -8,13 +8,13 @@ from pipeline.events.traces import TraceEvent
 from pipeline.sinks.fold import DEFAULT_PROJECT_SQL
 from pipeline.sinks.ranges import covering
 from pipeline.sinks.routes import SPAN_EVENTS, TRACE_EVENTS
-from pipeline.sinks.thread_fold import fold_of, fold_sql
+from pipeline.sinks.thread_fold import OF_THREADS, fold_of, fold_sql
 from tests.support.events import IDS, LOGS, histories, span_events, trace_events
 from tests.support.fold_oracle import Provenance, Row, Stored, fold_threads
 from tests.support.folding import CUTS, EXAMPLES, Batch, Database, cut, row_of, store, store_by_two_sinks
 
 _EMPTIED = (
-    "trace_events", "trace_fields", "traces", "span_events", "spans", "thread_traces", "threads", "thread_previews",
+    "trace_events", "trace_fields", "traces", "span_events", "spans", "thread_traces", *OF_THREADS,
 )  # fmt: skip
 _NAMED = "SELECT workspace, first_trace, trace_id, trace_events, is_last, preview FROM thread_previews ORDER BY events"
 
