@@ -24,7 +24,7 @@ HAVING countIf(event = 'delete') = 0
 ORDER BY created_us, comment_id"""
 
 REMARKED: Final = """
-    SELECT entity, arraySort(remark -> (remark.6, remark.1), groupArray(
+    SELECT entity, arraySort(remark -> (remark.6, toUInt128(remark.1)), groupArray(
         (comment_id, newest.1, newest.2, first_author, updated_us, created_us)
     )) AS remarks
     FROM (

@@ -7,21 +7,22 @@ told as far as it has come.
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pipeline.query import traces
 from pipeline.query.deletions import any_deleted
 from pipeline.query.filters import Filter
-from pipeline.query.parts import trace_parts
+from pipeline.query.parts import STORED_ORDER, STREAM_ORDER, in_order, trace_parts
 from pipeline.query.payloads import runs_of
 from pipeline.query.reader import Reader, chunks
 from pipeline.query.rows import Thread, Trace
 from pipeline.query.statement import Scope, Statement
-from pipeline.query.thread_rows import rows_of
-from pipeline.query.threads import Reading, chosen, source_of, threads_of
+from pipeline.query.telling import Reading, threads_of
+from pipeline.query.thread_rows import first_traces_of, rows_of
+from pipeline.query.threads import chosen, is_in_order, source_of
 
 CHOSEN_THREADS_MAX: Final = 20_000
-"""Threads chosen with one query; it looks at all of the project, so they should be many."""
+"""Threads chosen with one query; it may look at all of the project, so they should be many."""
 THREADS_AT_ONCE_MAX: Final = 500
 TURNS_AT_ONCE_MAX: Final = 2000
 
@@ -30,9 +31,17 @@ _PLACE: Final = f"indexOf({{thread_ids:Array(String)}}, thread_id) AS place, {_B
 _TURNS: Final = traces.FROM_LIVE.replace("FROM live", f", {_PLACE} FROM live")
 
 
+class _Found(NamedTuple):
+    """Some of the threads that match, and the place after which there may be more."""
+
+    ids: Sequence[str]
+    last: Mapping[str, Any] | None
+
+
 async def count(reader: Reader, scope: Scope, wanted: Sequence[Filter], *, lenient: bool) -> int:
     """Return how many threads match."""
-    statement = await _matching(reader, scope, wanted, lenient=lenient)
+    deleted = await any_deleted(reader, scope)
+    statement = chosen(scope, wanted, None, lenient=lenient, with_deletions=deleted)
     found = await reader.rows(statement, "SELECT count() AS total FROM " + source_of(statement))  # noqa: S608 - a part of ours
     return int(found[0]["total"])
 
@@ -49,37 +58,37 @@ async def conversations(
     return _told(Reading(reader=reader, scope=scope, truncate=False, lenient=lenient), wanted, first)
 
 
-async def _told(
-    reading: Reading, wanted: Sequence[Filter], found: Sequence[Mapping[str, Any]]
-) -> AsyncIterator[Thread | list[Trace]]:
-    while found:
-        for begin in range(0, len(found), THREADS_AT_ONCE_MAX):
-            ids = [row["thread_id"] for row in found[begin : begin + THREADS_AT_ONCE_MAX]]
-            async for piece in _of_threads(reading, ids):
+async def _told(reading: Reading, wanted: Sequence[Filter], found: _Found) -> AsyncIterator[Thread | list[Trace]]:
+    while True:
+        for begin in range(0, len(found.ids), THREADS_AT_ONCE_MAX):
+            async for piece in _of_threads(reading, found.ids[begin : begin + THREADS_AT_ONCE_MAX]):
                 yield piece
-        if len(found) < CHOSEN_THREADS_MAX:
+        if found.last is None:
             return
-        found = await _chosen_after(reading.reader, reading.scope, wanted, found[-1], lenient=reading.lenient)
+        found = await _chosen_after(reading.reader, reading.scope, wanted, found.last, lenient=reading.lenient)
 
 
 async def _chosen_after(
     reader: Reader, scope: Scope, wanted: Sequence[Filter], last: Mapping[str, Any] | None, *, lenient: bool
-) -> list[dict[str, Any]]:
-    """Return thread id, first trace and model of the threads that match, newest first, from after `last` on."""
-    statement = await _matching(reader, scope, wanted, lenient=lenient)
-    if last is not None:
-        cursor = f"({statement.bind(last['first_trace'], 'UInt128')}, {statement.bind(last['model'], 'UInt128')})"
-        statement.where(f"(first_trace, model) < {cursor}")
-    return await reader.rows(
-        statement,
-        "SELECT thread_id, first_trace, model FROM " + source_of(statement),  # noqa: S608 - a part of ours
-        f"ORDER BY first_trace DESC, model DESC LIMIT {CHOSEN_THREADS_MAX}",
-    )
-
-
-async def _matching(reader: Reader, scope: Scope, wanted: Sequence[Filter], *, lenient: bool) -> Statement:
+) -> _Found:
+    """Return the threads that match, newest first, from after `last` on."""
     deleted = await any_deleted(reader, scope)
-    return chosen(scope, wanted, None, lenient=lenient, with_deletions=deleted)
+    statement = chosen(scope, wanted, None, lenient=lenient, with_deletions=deleted)
+    is_stored_so = is_in_order(statement, with_deletions=deleted)
+    place, source = "", source_of(statement)
+    if last is not None:
+        place = f"({statement.bind(last['first_trace'], 'UInt128')}, {statement.bind(last['model'], 'UInt128')})"
+        statement.where(f"(first_trace, model) < {place}")
+    rows = await reader.rows(
+        statement,
+        "SELECT thread_id, first_trace, model FROM " + (in_order(place) if is_stored_so else source),  # noqa: S608 - our own
+        f"{STORED_ORDER if is_stored_so else STREAM_ORDER} LIMIT {CHOSEN_THREADS_MAX}",
+    )
+    ids = [row["thread_id"] for row in rows]
+    if is_stored_so:
+        first_traces = await first_traces_of(reader, scope, ids)
+        ids = [row["thread_id"] for row in rows if first_traces.get(row["thread_id"]) == row["first_trace"]]
+    return _Found(ids, rows[-1] if len(rows) == CHOSEN_THREADS_MAX else None)
 
 
 async def _of_threads(reading: Reading, ids: Sequence[str]) -> AsyncIterator[Thread | list[Trace]]:

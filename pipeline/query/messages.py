@@ -6,7 +6,7 @@ that name, in the order of searches; a message whose name is not there is read f
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -25,7 +25,10 @@ _PREVIEWS: Final = f"""
 SELECT first_trace, is_last, trace_id, trace_events, preview, CAST(multiSearchAny(preview, {_IMAGE_MARKS}), 'Bool')
 FROM thread_previews FINAL
 PREWHERE workspace = {{workspace:String}} AND project_id = {{project_id:UUID}}
-    AND first_trace IN (SELECT arrayJoin(CAST({{firsts:String}}, 'Array(UInt128)')))"""  # noqa: S608 - composed of constants
+    AND """  # noqa: S608 - composed of constants
+_OF: Final = "first_trace IN (SELECT arrayJoin(CAST({firsts:String}, 'Array(UInt128)')))"
+_BETWEEN: Final = "first_trace BETWEEN {oldest:UInt128} AND {newest:UInt128}"
+"""2,000 threads take 15 ms of CPU so, 21 by their ids."""
 
 
 class Preview(msgspec.Struct, frozen=True, array_like=True):
@@ -33,7 +36,7 @@ class Preview(msgspec.Struct, frozen=True, array_like=True):
 
     first_trace: int
     is_last: int
-    trace_id: UUID
+    trace_id: str
     trace_events: int
     preview: str
     may_have_images: bool
@@ -44,11 +47,8 @@ Previews = Mapping[tuple[int, int], Preview]
 """By the first trace of a thread, and by whether it is a last message (1)."""
 
 
-class Messages(NamedTuple):
-    """How a thread begins and ends, as JSON; None where nothing was said."""
-
-    first: msgspec.Raw | None
-    last: msgspec.Raw | None
+Messages = tuple[msgspec.Raw | None, msgspec.Raw | None]
+"""How a thread begins and ends, as JSON; None where nothing was said."""
 
 
 async def messages_of(
@@ -60,7 +60,7 @@ async def messages_of(
         began, ended = previews.get((row.first_trace, 0)), previews.get((row.first_trace, 1))
         firsts.append(_begin(began, row.first_id, row.first_events, row.first_bytes, cut=truncate))
         lasts.append(_begin(ended, row.last_id, row.last_events, row.last_bytes, cut=truncate))
-    sizes: dict[UUID, int] = {}
+    sizes: dict[str, int] = {}
     for row, first, last in zip(rows, firsts, lasts, strict=True):
         if first is None:
             sizes[row.first_id] = sizes.get(row.first_id, 0) + row.first_bytes
@@ -68,7 +68,7 @@ async def messages_of(
             sizes[row.last_id] = sizes.get(row.last_id, 0) + row.last_bytes
     whole = await _whole(reader, scope.workspace, sizes, truncate=truncate)
     return [
-        Messages(
+        (
             raw(whole[row.first_id].input if first is None else first),
             raw(whole[row.last_id].output if last is None else last),
         )
@@ -76,15 +76,19 @@ async def messages_of(
     ]
 
 
-async def previews_of(reader: Reader, scope: Scope, first_traces: Sequence[int]) -> Previews:
-    """Return the beginnings of messages of the threads with those first traces, as numbers."""
+async def previews_of(reader: Reader, scope: Scope, first_traces: Sequence[int], *, between: bool = False) -> Previews:
+    """Return the beginnings of messages of the threads with those first traces, as numbers, or of all between."""
     if not first_traces:
         return {}
-    found = await reader.ask_as(_DECODER, _PREVIEWS, scope.parameters(firsts=listed(first_traces)), settings=ONE_CORE)
+    if between:
+        asked, parameters = _BETWEEN, scope.parameters(oldest=min(first_traces), newest=max(first_traces))
+    else:
+        asked, parameters = _OF, scope.parameters(firsts=listed(first_traces))
+    found = await reader.ask_as(_DECODER, _PREVIEWS + asked, parameters, settings=ONE_CORE)
     return {(said.first_trace, said.is_last): said for said in found}
 
 
-def _begin(said: Preview | None, trace_id: UUID, events: int, size: int, *, cut: bool) -> str | None:
+def _begin(said: Preview | None, trace_id: str, events: int, size: int, *, cut: bool) -> str | None:
     """Return the message where its preview is all of it; None where there is more of it, or no preview.
 
     `size` is that of the whole message, in bytes; `cut` says whether images are left out.
@@ -99,11 +103,12 @@ def _begin(said: Preview | None, trace_id: UUID, events: int, size: int, *, cut:
     return _pictured(said.preview) if cut and said.may_have_images else said.preview
 
 
-async def _whole(reader: Reader, workspace: str, sizes: Mapping[UUID, int], *, truncate: bool) -> dict[UUID, Payload]:
+async def _whole(reader: Reader, workspace: str, sizes: Mapping[str, int], *, truncate: bool) -> dict[str, Payload]:
     """Return the payloads of the traces `sizes`, which says how many bytes are wanted of each."""
-    found: dict[UUID, Payload] = {}
+    found: dict[str, Payload] = {}
     for run in runs_of(list(sizes), list(sizes.values())):
-        found |= await payloads(reader, workspace, [Wanted(id_) for id_ in run], truncate=truncate)
+        read = await payloads(reader, workspace, [Wanted(UUID(id_)) for id_ in run], truncate=truncate)
+        found |= {str(id_): payload for id_, payload in read.items()}
     return found
 
 

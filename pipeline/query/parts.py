@@ -20,6 +20,12 @@ from pipeline.adapters.clickhouse.thread_sql import COLUMNS, folded, model_sql, 
 from pipeline.events.scores import EntityType
 
 _NARROW: Final = "/* narrow */"
+BETWEEN: Final = """AND thread_id IN (
+        SELECT thread_id FROM threads_by_first_trace
+        PREWHERE workspace = {workspace:String} AND project_id = {project_id:UUID}
+            AND bitNot(first_trace) BETWEEN bitNot({newest:UInt128}) AND bitNot({oldest:UInt128})
+    )"""
+"""Threads that stand between two first traces in the order of streams, or once did."""
 BY_THREADS: Final = "AND thread_id IN {thread_ids:Array(String)}"
 DELETED: Final = """
     workspace = {workspace:String} AND project_id = {project_id:UUID} /* narrow */
@@ -78,12 +84,13 @@ UNTOLD_AROUND_DELETIONS: Final = f"""
 """Threads as their traces tell of them, without their texts: as the sink has folded them, and folded here, from the
 traces that survived, where the thread was ever deleted."""
 FOLDED: Final = "SELECT * FROM untold"
-FLAT_COLUMNS: Final = f"{_STORED_COLUMNS}, {_DERIVED}"
-FLAT_NAMES: Final = f"{_STORED_COLUMNS}, duration_ms, messages"
-FLAT: Final = _THREADS.replace(_NARROW, "")
-"""What `folded` is of a project in which nothing was deleted, to be ordered and limited by who reads it: of a
-table that stands there itself ClickHouse reads wide columns only for the rows that it picks, 30 ms of CPU for 2,000 of
-50,000 threads. Of a part that selects from the table it reads them for all rows, 65 ms."""
+PICKED_COLUMNS: Final = f"{_STORED_COLUMNS}, duration_ms, messages"
+_IN_ORDER: Final = _THREADS.replace("threads", "threads_by_first_trace").replace(_NARROW, "")
+STREAM_ORDER: Final = "ORDER BY first_trace DESC, model DESC"
+STORED_ORDER: Final = "ORDER BY bitNot(first_trace), bitNot(model)"
+"""The same, as `in_order` has it."""
+PLACE: Final = f"SELECT first_trace, model FROM {_THREADS.replace(_NARROW, '')}"  # noqa: S608
+"""The place of a thread in the order of streams, to be narrowed to that one."""
 
 PREVIEWS: Final = """
     SELECT trace_id, trace_events, is_last, preview
@@ -256,6 +263,15 @@ def thread_parts(*, narrow: str = "", with_deletions: bool = True) -> dict[str, 
         live = _ALL + _OF_DELETED + _SURVIVING
         parts = {"deletions": DELETIONS, "live": live, "costs": COSTS} | parts | {"untold": UNTOLD_AROUND_DELETIONS}
     return _narrow(parts, narrow)
+
+
+def in_order(place: str = "") -> str:
+    """Return the source of threads as they are stored in the order of streams, from `place` (a tuple in SQL) on.
+
+    To be read in `STORED_ORDER` and limited: only so much is read. It knows nothing of deletions, and a thread may be
+    there in places, too, where it stands no more.
+    """
+    return _IN_ORDER + (f" AND bitNot(first_trace) >= bitNot({place}.1)" if place else "")
 
 
 def preview_parts() -> dict[str, str]:

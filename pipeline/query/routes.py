@@ -22,7 +22,7 @@ from pipeline.errors import Malformed, StorageUnavailable
 from pipeline.events.annotations import CommentPlace
 from pipeline.events.identity import project_id
 from pipeline.events.scores import EntityType
-from pipeline.query import annotations, filters, oql, projects, spans, threads, traces, ui
+from pipeline.query import annotations, filters, oql, projects, spans, thread_search, threads, traces, ui
 from pipeline.query.conversations import conversations
 from pipeline.query.evaluations import evaluations_of
 from pipeline.query.export import MEDIA_TYPE, JsonLines, written
@@ -160,7 +160,7 @@ class Query:
     async def _thread_search(self, request: Request) -> Response:
         wanted = search_of(await self._body(request))
         scope = scope_of(self._workspace(request), wanted.project_name, wanted.project_id)
-        return _stream(await threads.search(self._reader, scope, wanted, lenient=await self._lenient(request)))
+        return _stream(await thread_search.search(self._reader, scope, wanted, lenient=await self._lenient(request)))
 
     async def _trace(self, request: Request) -> Response:
         identity = uuid_of(request.path_params["id"], "id")

@@ -11,7 +11,7 @@ from pipeline.query.messages import Messages
 from pipeline.query.payloads import Payload
 from pipeline.query.reviews import Review
 from pipeline.query.rows import AUTHOR, Comment, Row, Score, Span, Thread, Trace, cost_of, duration_ms, raw
-from pipeline.query.thread_rows import ThreadRow
+from pipeline.query.thread_rows import Standing, ThreadRow
 from pipeline.query.times import iso, iso_or_none
 
 AnyRow = TypeVar("AnyRow", bound=Row)
@@ -90,7 +90,7 @@ def span(row: Mapping[str, Any], payload: Payload, scores: list[Score], comments
 
 
 def thread(row: ThreadRow, project_id: UUID) -> Thread:
-    """Return a thread as far as its row tells of it: `complete` does the rest."""
+    """Return a thread as far as its row tells of it: `stand` and `complete` do the rest."""
     return Thread(
         id=row.thread_id,
         project_id=project_id,
@@ -100,15 +100,21 @@ def thread(row: ThreadRow, project_id: UUID) -> Thread:
         duration=duration_ms(row.start_us, row.end_us),
         status=row.status,
         number_of_messages=row.messages,
-        total_estimated_cost=cost_of(row.cost),
+        total_estimated_cost=row.cost or None,
         usage=row.usage,
         created_at=iso(row.created_us),
-        last_updated_at=iso(row.last_updated_us),
+        last_updated_at=iso(row.last_updated_us) if row.last_updated_us else "",  # `stand` brings it then
         created_by=AUTHOR,
         last_updated_by=AUTHOR,
         source=row.source,
         environment=row.environment,
     )
+
+
+def stand(begun: Thread, row: ThreadRow, standing: Standing) -> None:
+    """Add to a thread, and to its row, what its sessions tell."""
+    row.status, row.reopened, row.deleted_at_us = standing.status, standing.reopened, standing.deleted_at_us
+    begun.status, begun.last_updated_at = standing.status, iso(standing.last_updated_us)
 
 
 def complete(begun: Thread, review: Review, messages: Messages) -> Thread:

@@ -51,6 +51,11 @@ class Statement:
         """Tell whether the conditions so far, or `more`, say one of `names`."""
         return any(not _words(text).isdisjoint(names) for text in (*self._conditions, more))
 
+    @property
+    def has_conditions(self) -> bool:
+        """Whether there are any conditions so far."""
+        return bool(self._conditions)
+
     def add(self, parts: Mapping[str, str]) -> None:
         """Add parts, which may name those that are there already."""
         self._parts.update(parts)

@@ -5,7 +5,7 @@ import pytest
 from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.query import conversations
 from tests.support.reading import Reads
-from tests.support.stored import SECOND_US, Log
+from tests.support.stored import BEGAN_US, SECOND_US, Log, uuid7_at
 
 EXPORT = "/v1/private/traces/threads/export"
 
@@ -60,6 +60,23 @@ async def test_a_conversation_is_told_in_order_and_once_however_the_pieces_fall(
         begun = [trace["start_time"] for trace in line["traces"]]
         assert begun == sorted(begun)
         assert {trace["thread_id"] for trace in line["traces"]} == {line["id"]}
+
+
+async def test_a_conversation_is_told_once_although_its_oldest_trace_came_late(
+    log: Log, writer: ClickHouse, reads: Reads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(8):
+        log.trace(f"t-{number}")
+    await log.store(writer)
+    for number in (2, 5, 7):
+        log.trace(f"t-{number}", id=uuid7_at(BEGAN_US - number * SECOND_US, number))
+    await log.store(writer)
+    monkeypatch.setattr(conversations, "CHOSEN_THREADS_MAX", 3)
+
+    told = (await reads.get(EXPORT, project_name="Support")).lines
+
+    assert [line["id"] for line in told] == [f"t-{number}" for number in (6, 4, 3, 1, 0, 2, 5, 7)]
+    assert [len(line["traces"]) for line in told] == [1, 1, 1, 1, 1, 2, 2, 2]
 
 
 async def test_what_was_deleted_is_not_exported(log: Log, writer: ClickHouse, reads: Reads) -> None:

@@ -1,7 +1,5 @@
-import random
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -113,46 +111,6 @@ async def test_an_unknown_thread_is_404_and_no_project_is_400(reads: Reads) -> N
     assert (await reads.post(f"{THREADS}/search", {})).status == 400
     assert (await reads.get(THREADS)).status == 400
     assert (await reads.post(f"{THREADS}/search", {"project_name": "nobody's"})).body == b""
-
-
-async def _whole_stream(reads: Reads, log: Log, cursor_member: str, limit: int) -> list[str]:
-    """Read all pages as an SDK does; the cursor is taken from `cursor_member` of the last line."""
-    seen: list[str] = []
-    body: dict[str, Any] = {"project_id": str(log.project), "limit": limit}
-    while True:
-        lines = (await reads.post(f"{THREADS}/search", body)).lines
-        seen += [line["id"] for line in lines]
-        if len(lines) < limit:
-            return seen
-        body["last_retrieved_thread_model_id"] = lines[-1][cursor_member]
-
-
-async def test_a_stream_gives_every_thread_once_with_either_cursor(log: Log, writer: ClickHouse, reads: Reads) -> None:
-    for number in range(23):
-        log.trace(f"thread-{number}")
-        log.trace(f"thread-{random.randrange(number + 1)}")
-        if number % 2:
-            log.opened(f"thread-{number}", 2 * number)  # without it the model id is not announced yet
-    log.trace(str(uuid4()))  # a thread id that looks like a model id
-    await log.store(writer)
-    newest_first = [f"thread-{number}" for number in range(22, -1, -1)]
-
-    by_model = await _whole_stream(reads, log, "thread_model_id", 5)
-    by_thread = await _whole_stream(reads, log, "id", 5)
-
-    assert by_model[1:] == newest_first
-    assert by_thread == by_model
-
-
-async def test_a_cursor_that_names_no_thread_is_refused_rather_than_read_from_the_start(
-    log: Log, writer: ClickHouse, reads: Reads
-) -> None:
-    log.trace("t")
-    await log.store(writer)
-    for cursor in ("gone", str(uuid4())):
-        body = {"project_id": str(log.project), "last_retrieved_thread_model_id": cursor}
-        answer = await reads.post(f"{THREADS}/search", body)
-        assert (answer.status, cursor in answer.json["errors"][0]) == (400, True)
 
 
 async def test_pages_cover_the_project_in_the_order_asked_for(log: Log, writer: ClickHouse, reads: Reads) -> None:
