@@ -11,27 +11,22 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.adapters.clickhouse.client import ClickHouse
 from pipeline.adapters.clock import Clock, SystemClock
-from pipeline.adapters.listener import Listener
-from pipeline.adapters.memory import collect_seldom, give_back_large_blocks
 from pipeline.adapters.telemetry import logs
-from pipeline.adapters.web.app import build
 from pipeline.commands.bench.archive import Archive, fill, settle
 from pipeline.commands.bench.measure import cpu_seconds, percentile
+from pipeline.commands.bench.our_gateway import RunningGateway, running_gateway
 from pipeline.commands.bench.reads import Reads
 from pipeline.commands.bench.storage import Storage, embedded_storage
+from pipeline.commands.bench.stream import embedded_broker
 from pipeline.commands.bench.streams import Flow, Streams
-from pipeline.query.reader import query_settings
-from pipeline.query.routes import Query
-from pipeline.settings import OperationSettings, QuerySettings
+from pipeline.settings import OperationSettings
 
 TRACES: Final = 1_000_000
 QUICK_TRACES: Final = 100_000
 RUNS: Final = 30
 
 _WARM_UP_RUNS: Final = 3
-_DRAIN_SECONDS: Final = 5.0
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,18 +57,18 @@ def run(*, as_json: bool, traces: int | None, quick: bool) -> None:
 
 
 async def measure(archive: Archive, clock: Clock, console: Console, *, runs: int = RUNS) -> Found:
-    """Fill a storage with `archive` and read from it through the query stage; return what each kind of read took."""
+    """Fill a storage with `archive` and read from it through `threadline serve`; return what each kind of read took."""
     async with embedded_storage() as storage:
         with console.status(f"storing {archive.traces:,} traces"):
             await fill(storage.client, archive)
             await settle(storage.client)
-        async with query_stage(storage, clock) as base_url, aiohttp.ClientSession() as session:
+        async with serving(storage, clock) as served, aiohttp.ClientSession() as session:
             found: dict[str, Latency] = {}
-            for name, series in Reads(session, base_url, archive).series().items():
+            for name, series in Reads(session, served.url, archive).series().items():
                 with console.status(name):
                     found[name] = await _latency(series, storage, clock, runs)
             with console.status("long reads"):
-                flows = await Streams(session, base_url, archive, clock).measured()
+                flows = await Streams(session, served, archive, clock).measured()
             return Found(found, flows)
 
 
@@ -111,23 +106,14 @@ def table(archive: Archive, found: Found) -> Table:
 
 
 @asynccontextmanager
-async def query_stage(storage: Storage, clock: Clock) -> AsyncIterator[str]:
-    """Serve the query stage as `threadline serve` does, and yield its address."""
-    settings = QuerySettings()
-    client = ClickHouse(storage.settings, query_settings=query_settings(settings))
-    query = Query(settings, clock, client)
-    listener = Listener(
-        build({"query": query.routes()}, clock=clock), host="127.0.0.1", port=0, drain_seconds=_DRAIN_SECONDS
-    )
-    give_back_large_blocks()
-    await query.start()
-    collect_seldom()
-    await listener.start()
-    try:
-        yield f"http://127.0.0.1:{listener.port}"
-    finally:
-        await listener.stop()
-        await query.stop()
+async def serving(storage: Storage, clock: Clock) -> AsyncIterator[RunningGateway]:
+    """Run `threadline serve` on `storage`, a process of its own as in production, beside a broker that is idle."""
+    more = {
+        "THREADLINE_CLICKHOUSE_HOST": storage.settings.host,
+        "THREADLINE_CLICKHOUSE_PORT": str(storage.settings.port),
+    }
+    async with embedded_broker(clock) as kafka, running_gateway(kafka, more=more) as served:
+        yield served
 
 
 async def _latency(

@@ -1,9 +1,8 @@
 """Long reads: traces streamed page after page, and exported in one answer; and whether memory stays where it was.
 
-Client and server are this one process. The client keeps nothing but the piece in hand, so what grows is the server.
+What is looked at is the process that serves.
 """
 
-import os
 from collections.abc import AsyncGenerator, Callable
 from typing import Final
 
@@ -13,6 +12,7 @@ import msgspec
 from pipeline.adapters.clock import Clock
 from pipeline.commands.bench.archive import PROJECT_ID, WORKSPACE, Archive
 from pipeline.commands.bench.measure import resident_bytes
+from pipeline.commands.bench.our_gateway import RunningGateway
 from pipeline.errors import FatalError
 
 STREAMED_TRACES_MAX: Final = 100_000
@@ -42,11 +42,12 @@ class _Line(msgspec.Struct):
 
 
 class Streams:
-    """Reads a part of `archive` from the HTTP side at `base_url`; raises FatalError for an answer that is an error."""
+    """Reads a part of `archive` from what is `served`; raises FatalError for an answer that is an error."""
 
-    def __init__(self, session: aiohttp.ClientSession, base_url: str, archive: Archive, clock: Clock) -> None:
+    def __init__(self, session: aiohttp.ClientSession, served: RunningGateway, archive: Archive, clock: Clock) -> None:
         self._session: Final = session
-        self._base_url: Final = base_url
+        self._base_url: Final = served.url
+        self._pid: Final = served.pids[0]
         self._clock: Final = clock
         self._traces: Final = max(1, min(STREAMED_TRACES_MAX, archive.traces // _ONE_IN))
 
@@ -61,7 +62,7 @@ class Streams:
             async for count in pieces:
                 traces += count
                 if traces >= self._traces * _WARM_UP_SHARE:
-                    resident = resident_bytes(os.getpid())
+                    resident = resident_bytes(self._pid)
                     settled, most = settled or resident, max(most, resident)
                 if traces >= self._traces:
                     break

@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import aiohttp
@@ -11,6 +12,7 @@ from starlette.routing import Route
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.listener import Listener
 from pipeline.commands.bench.archive import Archive
+from pipeline.commands.bench.our_gateway import RunningGateway
 from pipeline.commands.bench.streams import Flow, Streams
 from pipeline.errors import FatalError
 
@@ -34,7 +36,8 @@ async def measured(searched: Callable[[Request], Awaitable[Response]], exported:
     await listener.start()
     try:
         async with aiohttp.ClientSession() as session:
-            return await Streams(session, f"http://127.0.0.1:{listener.port}", ARCHIVE, SystemClock()).measured()
+            served = RunningGateway(f"http://127.0.0.1:{listener.port}", [os.getpid()])
+            return await Streams(session, served, ARCHIVE, SystemClock()).measured()
     finally:
         await listener.stop()
 
