@@ -1,7 +1,7 @@
 """What is read of a thread before it is shown: what its traces tell, and what its sessions say."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -97,9 +97,20 @@ async def standings_of(
         asked = [_of(scope, run, with_deletions=False) for run in _runs([row.thread_id for row in rows])]
     found: dict[str, Standing] = {}
     for statement in asked:
-        told = await reader.rows_as(_STANDING_DECODER, statement, _STANDING, settings=ONE_CORE)
-        found.update((one.thread_id, one) for one in told)
+        found |= await _standings(reader, statement)
     return found
+
+
+async def standings_among(
+    reader: Reader, scope: Scope, among: Mapping[str, str], parameters: Mapping[str, object]
+) -> dict[str, Standing]:
+    """Return where the threads stand whose ids the part `among` selects (the last of `among`), by thread id.
+
+    As `standings_of`, but for threads that are only being chosen.
+    """
+    narrow = f"AND thread_id IN (SELECT thread_id FROM {list(among)[-1]})"  # noqa: S608 - a part of ours
+    parts = {**among, **thread_parts(narrow=narrow, with_deletions=False)}
+    return await _standings(reader, Statement(parts, scope.parameters(**parameters)))
 
 
 async def first_traces_of(reader: Reader, scope: Scope, ids: Sequence[str]) -> dict[str, int]:
@@ -109,6 +120,11 @@ async def first_traces_of(reader: Reader, scope: Scope, ids: Sequence[str]) -> d
         statement = _of(scope, run, with_deletions=False)
         found.update(await reader.rows_as(_PLACED_DECODER, statement, _PLACED, settings=ONE_CORE))
     return found
+
+
+async def _standings(reader: Reader, statement: Statement) -> dict[str, Standing]:
+    told = await reader.rows_as(_STANDING_DECODER, statement, _STANDING, settings=ONE_CORE)
+    return {one.thread_id: one for one in told}
 
 
 async def _run(reader: Reader, scope: Scope, ids: Sequence[str], with_deletions: bool | None) -> list[ThreadRow]:  # noqa: FBT001

@@ -10,14 +10,15 @@ else, and where threads were deleted, every thread of the project is looked at.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from pipeline.errors import Malformed
 from pipeline.query import shapes
+from pipeline.query.beside import beside
 from pipeline.query.deletions import any_deleted
 from pipeline.query.messages import messages_of
 from pipeline.query.pages import Search, range_of
@@ -26,8 +27,16 @@ from pipeline.query.payloads import runs_of
 from pipeline.query.reader import ONE_CORE, Reader
 from pipeline.query.rows import Thread
 from pipeline.query.statement import Scope, Statement
-from pipeline.query.telling import Reading, around_of, begun_of, slices, told
-from pipeline.query.thread_rows import DECODER, SELECT, SELECT_FOLDED, Standing, ThreadRow, standings_of
+from pipeline.query.telling import Around, Reading, around_of, begun_of, slices, told
+from pipeline.query.thread_rows import (
+    DECODER,
+    SELECT,
+    SELECT_FOLDED,
+    Standing,
+    ThreadRow,
+    standings_among,
+    standings_of,
+)
 from pipeline.query.threads import chosen, is_in_order, source_of
 
 _IN_ORDER_SETTINGS: Final[Mapping[str, int]] = {**ONE_CORE, "max_block_size": 1024}
@@ -37,6 +46,12 @@ _ANNOUNCED: Final = """AND thread_id IN (
     SELECT thread_id FROM thread_ids
     WHERE workspace = {workspace:String} AND thread_model_id = {cursor:UUID} AND project_id = {project_id:UUID}
 )"""
+
+
+_PLACED: Final = "(SELECT (first_trace, model) FROM place)"
+_NEXT: Final = "SELECT thread_id FROM {} WHERE {} {} LIMIT {{limit:UInt32}}"
+_FIRST: Final = _NEXT.format(in_order(), "1", STORED_ORDER)
+_NEXT_PLACED: Final = _NEXT.format(in_order(_PLACED), f"(first_trace, model) < {_PLACED}", STORED_ORDER)
 
 
 class _Position(msgspec.Struct, frozen=True, array_like=True):
@@ -58,8 +73,10 @@ async def search(reader: Reader, scope: Scope, wanted: Search, *, lenient: bool)
     reading = Reading(reader=reader, scope=scope, truncate=bool(wanted.truncate), lenient=lenient)
     look = _Look(reading, wanted, with_deletions=False)
     # As if nothing was ever deleted, and the cursor was announced: mostly so, and both are known as soon as the rows.
-    deleted, rows = await asyncio.gather(any_deleted(reader, scope), look.after_cursor(cursor, limit))
-    if deleted or (cursor and not rows):
+    async with beside(look.begin_after_cursor(cursor, limit)) as beginning:
+        deleted = await any_deleted(reader, scope)
+        begun = None if deleted else await beginning
+    if begun is None or (cursor and not begun.rows):
         position = await _position(reader, scope, cursor, with_deletions=deleted)
         if cursor and position is None:
             raise Malformed(
@@ -67,8 +84,23 @@ async def search(reader: Reader, scope: Scope, wanted: Search, *, lenient: bool)
                 field="last_retrieved_thread_model_id",
             )
         look = _Look(reading, wanted, with_deletions=deleted)
-        rows = await look.after(position, limit)
-    return look.runs(rows, limit)
+        begun = await look.begin_after(position, limit)
+    return look.runs(begun, limit)
+
+
+class _Run(NamedTuple):
+    """Threads whose messages may be held at once, as far as they are told without them."""
+
+    rows: Sequence[ThreadRow]
+    begun: Sequence[Thread]
+    around: Around
+
+
+class _Begun(NamedTuple):
+    """The threads that were chosen first, and the first run of them."""
+
+    rows: Sequence[ThreadRow]
+    first: _Run | None
 
 
 class _Look:
@@ -85,17 +117,42 @@ class _Look:
         # Then rows are all that there are between the first and the last of them, which is said sooner than their ids.
         self._is_gapless: Final = self._is_in_order and not matching.has_conditions
 
-    async def after_cursor(self, cursor: str | None, limit: int) -> list[ThreadRow]:
-        """Return the next threads after that of a cursor; none where its place is not simply found."""
-        statement = self._matching()
-        if not cursor:
-            return await self._chosen(statement, "", limit)
-        named = _ANNOUNCED if (model := _uuid(cursor)) else _OF_ID
-        statement.give("cursor", cursor if model is None else str(model))
-        statement.add({"place": PLACE + named})
-        return await self._chosen(statement, "(SELECT (first_trace, model) FROM place)", limit)
+    async def begin_after_cursor(self, cursor: str | None, limit: int) -> _Begun:
+        """Begin with the threads after that of a cursor: with none where its place is not simply found."""
+        if not self._is_gapless:
+            return await self._begin(await self._after_cursor(cursor, limit))
+        # Both look for the place and the threads after it: that costs less than one waiting for what the other found.
+        async with beside(self._standings_after_cursor(cursor, limit)) as standings:
+            return await self._begin(await self._after_cursor(cursor, limit), standings)
 
-    async def after(self, last: _Position | ThreadRow | None, limit: int) -> list[ThreadRow]:
+    async def begin_after(self, last: _Position | None, limit: int) -> _Begun:
+        """Begin with the threads after a place, or with the first ones."""
+        return await self._begin(await self._after(last, limit))
+
+    async def runs(self, begun: _Begun, asked: int) -> AsyncIterator[list[Thread]]:
+        """Yield the threads, in runs whose messages may be held at once, until there are `asked` of them."""
+        rows, first = begun
+        missing = asked
+        while rows:
+            for chosen_rows in _runs_of(rows):
+                run, first = first or await self._run(chosen_rows, self._standings(chosen_rows)), None
+                async for piece in self._told(run):
+                    missing -= len(piece)
+                    yield piece
+            if len(rows) < asked or not missing:
+                return
+            asked = missing
+            rows = await self._after(rows[-1], asked)
+
+    async def _after_cursor(self, cursor: str | None, limit: int) -> list[ThreadRow]:
+        statement = self._matching()
+        if cursor:
+            part, value = _place_of(cursor)
+            statement.add({"place": part})
+            statement.give("cursor", value)
+        return await self._chosen(statement, _PLACED if cursor else "", limit)
+
+    async def _after(self, last: _Position | ThreadRow | None, limit: int) -> list[ThreadRow]:
         """Return the next threads that match; of those in stored order some may stand elsewhere by now."""
         statement, place = self._matching(), ""
         if last is not None:
@@ -114,27 +171,29 @@ class _Look:
         statement.add({"told": PICKED})
         return await reader.rows_as(DECODER, statement, SELECT + "told", STREAM_ORDER)
 
-    async def runs(self, rows: Sequence[ThreadRow], asked: int) -> AsyncIterator[list[Thread]]:
-        """Yield the threads of `rows`, in runs whose messages may be held at once, until there are `asked` of them."""
-        missing = asked
-        while rows:
-            for run in runs_of(rows, [row.first_bytes + row.last_bytes for row in rows]):
-                async for piece in self._told(run):
-                    missing -= len(piece)
-                    yield piece
-            if len(rows) < asked or not missing:
-                return
-            asked = missing
-            rows = await self.after(rows[-1], asked)
+    async def _begin(
+        self, rows: Sequence[ThreadRow], standings: Awaitable[Mapping[str, Standing]] | None = None
+    ) -> _Begun:
+        for run in _runs_of(rows):
+            return _Begun(rows, await self._run(run, standings or self._standings(run)))
+        return _Begun(rows, None)
 
-    async def _told(self, rows: Sequence[ThreadRow]) -> AsyncIterator[list[Thread]]:
-        """Yield the threads of `rows`, slice by slice; without those that stand elsewhere by now."""
-        reading, exclude = self._reading, self._wanted.exclude or []
+    async def _run(self, rows: Sequence[ThreadRow], standing: Awaitable[Mapping[str, Standing] | None]) -> _Run:
+        """Read what is said of threads elsewhere than in their rows; leave out those that stand elsewhere by now."""
+        reading = self._reading
         around, begun, standings = await asyncio.gather(
-            around_of(reading, rows, between=self._is_gapless), begun_of(reading, rows), self._standings(rows)
+            around_of(reading, rows, between=self._is_gapless), begun_of(reading, rows), standing
         )
-        if standings is not None:
-            rows, begun = _standing(rows, begun, standings)
+        if standings is None:
+            return _Run(rows, begun, around)
+        if unknown := [row for row in rows if row.thread_id not in standings]:  # stored since they were looked for
+            standings = {**standings, **await standings_of(reading.reader, reading.scope, unknown, between=False)}
+        return _Run(*_standing(rows, begun, standings), around)
+
+    async def _told(self, run: _Run) -> AsyncIterator[list[Thread]]:
+        """Yield the threads of a run with their messages, slice by slice."""
+        reading, exclude = self._reading, self._wanted.exclude or []
+        rows, begun, around = run
         messages = await messages_of(reading.reader, reading.scope, rows, around.previews, truncate=reading.truncate)
         for piece in slices(rows):
             yield [
@@ -148,6 +207,15 @@ class _Look:
         if not self._is_in_order:
             return None
         return await standings_of(self._reading.reader, self._reading.scope, rows, between=self._is_gapless)
+
+    async def _standings_after_cursor(self, cursor: str | None, limit: int) -> Mapping[str, Standing]:
+        """Return where the threads stand that `_after_cursor` would return at this moment."""
+        among: dict[str, str] = {}
+        parameters: dict[str, object] = {"limit": limit}
+        if cursor:
+            among["place"], parameters["cursor"] = _place_of(cursor)
+        among["next"] = _NEXT_PLACED if cursor else _FIRST
+        return await standings_among(self._reading.reader, self._reading.scope, among, parameters)
 
     def _matching(self) -> Statement:
         wanted, reading = self._wanted, self._reading
@@ -170,6 +238,17 @@ def _standing(
             kept_rows.append(row)
             kept.append(one)
     return kept_rows, kept
+
+
+def _runs_of(rows: Sequence[ThreadRow]) -> list[Sequence[ThreadRow]]:
+    """Return `rows` in runs whose messages may be held at once."""
+    return runs_of(rows, [row.first_bytes + row.last_bytes for row in rows])
+
+
+def _place_of(cursor: str) -> tuple[str, str]:
+    """Return the part that has the place of a cursor, as far as that is simply found, and its parameter `cursor`."""
+    model = _uuid(cursor)
+    return (PLACE + _OF_ID, cursor) if model is None else (PLACE + _ANNOUNCED, str(model))
 
 
 async def _position(

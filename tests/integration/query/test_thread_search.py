@@ -1,11 +1,19 @@
+import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
 from pipeline.adapters.clickhouse.client import ClickHouse
+from pipeline.adapters.clock import SystemClock
+from pipeline.query.pages import Search
+from pipeline.query.reader import Reader
+from pipeline.query.statement import Scope
+from pipeline.query.thread_search import search
+from pipeline.settings import QuerySettings
 from tests.support.reading import Reads
 from tests.support.stored import BEGAN_US, SECOND_US, Log, uuid7_at
 
@@ -124,6 +132,48 @@ async def test_what_threads_say_themselves_decides_in_stored_order(
     found = await _whole_stream(reads, log, "id", 2, filters)
 
     assert [(row["id"], row["status"]) for row in found] == [("t2", "active"), ("t1", "inactive"), ("t0", "active")]
+
+
+class _Hesitant(Reader):
+    """Chooses threads only when it was asked where they stand, and `meanwhile` has happened."""
+
+    def __init__(self, client: ClickHouse, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(client, QuerySettings(), SystemClock())
+        self._meanwhile = meanwhile
+        self._have_standings = asyncio.Event()
+
+    async def ask_as(
+        self,
+        decoder: msgspec.json.Decoder[Any],
+        sql: str,
+        parameters: Mapping[str, object],
+        *,
+        settings: Mapping[str, int] = {},
+    ) -> list[Any]:
+        if "max_block_size" in settings:  # these are being chosen
+            await self._have_standings.wait()
+            await self._meanwhile()
+        found = await super().ask_as(decoder, sql, parameters, settings=settings)
+        if "FROM next" in sql:
+            self._have_standings.set()
+        return found
+
+
+async def test_a_thread_that_is_stored_while_others_are_found_is_told_as_well(log: Log, writer: ClickHouse) -> None:
+    log.trace("before")
+    log.trace("moves", id=uuid7_at(BEGAN_US + 100 * SECOND_US, 1))
+    await log.store(writer)
+
+    async def more_is_stored() -> None:
+        log.trace("after", id=uuid7_at(BEGAN_US + 200 * SECOND_US, 2))
+        log.trace("moves", id=uuid7_at(BEGAN_US - 100 * SECOND_US, 3))
+        await log.store(writer)
+
+    reader, wanted = _Hesitant(writer, more_is_stored), Search(project_id=log.project)
+    runs = await search(reader, Scope(log.workspace, log.project), wanted, lenient=False)
+
+    # What moved meanwhile is where it stood when that was asked: in one place.
+    assert [one.id async for run in runs for one in run] == ["after", "moves", "before"]
 
 
 async def test_a_thread_without_traces_is_in_no_stream(log: Log, writer: ClickHouse, reads: Reads) -> None:
