@@ -5,8 +5,8 @@ one thread at a time, so first trace ids are distinct; the model id decides only
 moves is seen in both.
 
 Threads are stored in that order, too. What follows a cursor is read there where the threads' own columns decide what
-matches, however many threads the project has; whether they stand there still is asked while the rest is read. For all
-else, and where threads were deleted, every thread of the project is looked at.
+matches, however many threads the project has; whether they stand there still is asked meanwhile. For all else, and
+where threads were deleted, every thread of the project is looked at.
 """
 
 import asyncio
@@ -46,8 +46,6 @@ _ANNOUNCED: Final = """AND thread_id IN (
     SELECT thread_id FROM thread_ids
     WHERE workspace = {workspace:String} AND thread_model_id = {cursor:UUID} AND project_id = {project_id:UUID}
 )"""
-
-
 _PLACED: Final = "(SELECT (first_trace, model) FROM place)"
 _NEXT: Final = "SELECT thread_id FROM {} WHERE {} {} LIMIT {{limit:UInt32}}"
 _FIRST: Final = _NEXT.format(in_order(), "1", STORED_ORDER)
